@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Job is a piece of work that must survive a crash.
+type Job struct {
+	ID       string
+	Kind     string
+	Key      string
+	Payload  []byte
+	Attempts int // how often it was claimed before this time
+	epoch    int64
+}
+
+// DeadJob is a job that was given up, for the operator to look at and to run again.
+type DeadJob struct {
+	Job
+	LastError string
+	CreatedAt time.Time
+}
+
+const (
+	jobLease    = 2 * time.Minute // how long a claimed job is left alone before another worker takes it
+	maxAttempts = 12              // then the job is dead; with the growing delay that is about a day
+)
+
+// Enqueue stores a job in the transaction of the change that it follows from. While a job of the same kind and key waits,
+// enqueuing it again only moves its time forward.
+func (t *tx) Enqueue(kind, key string, payload []byte, notBefore time.Time) error {
+	if payload == nil {
+		payload = []byte{}
+	}
+	_, err := t.exec(`
+		INSERT INTO job (id, kind, key, payload, state, not_before, created_at) VALUES ($1, $2, $3, $4, 'waiting', $5, $6)
+		ON CONFLICT (kind, key) WHERE state = 'waiting' DO UPDATE SET payload = excluded.payload,
+			not_before = CASE WHEN excluded.not_before < job.not_before THEN excluded.not_before ELSE job.not_before END`,
+		rand.Text(), kind, key, payload, micros(notBefore), micros(t.db.now()))
+	if err != nil {
+		return fmt.Errorf("enqueue %s %s: %w", kind, key, err)
+	}
+	return nil
+}
+
+// ClaimJob takes the job that is due longest, or none. A job whose worker died is due again when its lease ends.
+func (db *DB) ClaimJob(ctx context.Context) (*Job, error) {
+	now := db.now()
+	skipLocked := ""
+	if db.engine == PostgreSQL {
+		skipLocked = "FOR UPDATE SKIP LOCKED"
+	}
+	var j Job
+	err := db.update(ctx, func(t *tx) error {
+		return t.one([]any{&j.ID, &j.Kind, &j.Key, &j.Payload, &j.Attempts, &j.epoch}, `
+			UPDATE job SET state = 'running', leased_until = $2, epoch = epoch + 1, attempts = attempts + 1
+			WHERE id = (SELECT id FROM job WHERE (state = 'waiting' AND not_before <= $1) OR (state = 'running' AND leased_until <= $1)
+				ORDER BY not_before LIMIT 1 `+skipLocked+`)
+			RETURNING id, kind, key, payload, attempts, epoch`, micros(now), micros(now.Add(jobLease)))
+	})
+	if errors.Is(err, errNoRow) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claim job: %w", err)
+	}
+	j.Attempts--
+	return &j, nil
+}
+
+// FinishJob removes a job that was done.
+func (db *DB) FinishJob(ctx context.Context, j *Job) error {
+	return db.update(ctx, func(t *tx) error {
+		_, err := t.exec(`DELETE FROM job WHERE id = $1 AND epoch = $2`, j.ID, j.epoch)
+		return err
+	})
+}
+
+// FailJob puts a job back with a delay that doubles, or gives it up after maxAttempts. When the same work was enqueued
+// anew meanwhile, this one goes: the newer stands for it.
+func (db *DB) FailJob(ctx context.Context, j *Job, cause error) error {
+	state, delay := "waiting", time.Second<<min(j.Attempts, 13)
+	if j.Attempts+1 >= maxAttempts {
+		state = "dead"
+	}
+	return db.update(ctx, func(t *tx) error {
+		if state == "waiting" {
+			n, err := t.exec(`DELETE FROM job WHERE id = $1 AND epoch = $2
+				AND EXISTS (SELECT 1 FROM job AS other WHERE other.kind = $3 AND other.key = $4 AND other.state = 'waiting')`,
+				j.ID, j.epoch, j.Kind, j.Key)
+			if err != nil || n > 0 {
+				return err
+			}
+		}
+		_, err := t.exec(`UPDATE job SET state = $3, not_before = $4, leased_until = 0, last_error = $5 WHERE id = $1 AND epoch = $2`,
+			j.ID, j.epoch, state, micros(t.db.now().Add(delay)), cause.Error())
+		return err
+	})
+}
+
+// DeadJobs lists jobs that were given up, oldest first, at most limit.
+func (db *DB) DeadJobs(ctx context.Context, limit int) (dead []DeadJob, err error) {
+	err = db.view(ctx, func(t *tx) error {
+		dead, err = list(t, func(s scanner) (d DeadJob, err error) {
+			var created int64
+			err = s.Scan(&d.ID, &d.Kind, &d.Key, &d.Payload, &d.Attempts, &d.LastError, &created)
+			d.CreatedAt = fromMicros(created)
+			return d, err
+		}, `SELECT id, kind, key, payload, attempts, last_error, created_at FROM job WHERE state = 'dead' ORDER BY created_at LIMIT $1`, limit)
+		return err
+	})
+	return dead, err
+}
+
+// ReviveJob makes a dead job due again at once. It reports false when there is no such dead job.
+func (db *DB) ReviveJob(ctx context.Context, id string) (bool, error) {
+	var revived bool
+	err := db.update(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE job SET state = 'waiting', attempts = 0, not_before = $2 WHERE id = $1 AND state = 'dead'`, id, micros(t.db.now()))
+		revived = n > 0
+		return err
+	})
+	return revived, err
+}

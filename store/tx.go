@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"hufu/audit"
+	"hufu/internal/fault"
+)
+
+// errNoRow is what one returns when there is no row; domain files turn it into their own refusal.
+var errNoRow = sql.ErrNoRows
+
+// ErrBusy tells that a change lost against concurrent ones too often.
+var ErrBusy = fault.New(fault.Unavailable, "store.busy",
+	"The server is busy. Try again in a moment.", "服务繁忙，请稍后再试。")
+
+// maxTries bounds how often a transaction is begun anew after a serialization failure, a deadlock or a busy database.
+const maxTries = 5
+
+// tx is one transaction. It carries the context, so that the domains' interfaces need not.
+type tx struct {
+	ctx context.Context
+	q   *sql.Tx
+	db  *DB
+}
+
+// view runs f in a read-only transaction.
+func (db *DB) view(ctx context.Context, f func(*tx) error) error {
+	return db.run(ctx, db.read, &sql.TxOptions{ReadOnly: db.engine == PostgreSQL}, f)
+}
+
+// update runs f in a read-write transaction and commits what it did if it returns nil. f may run more than once and so
+// must not change anything outside the transaction but variables that it sets anew each time.
+func (db *DB) update(ctx context.Context, f func(*tx) error) error {
+	return db.run(ctx, db.write, nil, f)
+}
+
+func (db *DB) run(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, f func(*tx) error) error {
+	for try := 1; ; try++ {
+		err := db.once(ctx, pool, opts, f)
+		if err == nil || !retryable(err) {
+			return err
+		}
+		if try == maxTries {
+			return ErrBusy.With("%d tries: %w", try, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(try*try) * 5 * time.Millisecond):
+		}
+	}
+}
+
+func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, f func(*tx) error) error {
+	q, err := pool.BeginTx(ctx, opts)
+	if err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	defer q.Rollback() // after Commit it does nothing
+	if err := f(&tx{ctx, q, db}); err != nil {
+		return err
+	}
+	if err := q.Commit(); err != nil {
+		return fmt.Errorf("commit transaction: %w", err)
+	}
+	return nil
+}
+
+// retryable tells failures that beginning anew may cure: 40001 serialization_failure, 40P01 deadlock_detected, and
+// SQLite's SQLITE_BUSY (5) with its extended forms.
+func retryable(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code == "40001" || pg.Code == "40P01"
+	}
+	code, ok := sqliteCode(err)
+	return ok && code&0xff == 5
+}
+
+// duplicate tells that a unique key was violated: 23505 on PostgreSQL, SQLITE_CONSTRAINT_UNIQUE and _PRIMARYKEY on SQLite.
+func duplicate(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code == "23505"
+	}
+	code, ok := sqliteCode(err)
+	return ok && (code == 2067 || code == 1555)
+}
+
+// sqliteCode returns the extended result code of the driver's error, which it offers by a Code method.
+func sqliteCode(err error) (int, bool) {
+	var coded interface{ Code() int }
+	if !errors.As(err, &coded) {
+		return 0, false
+	}
+	return coded.Code(), true
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (t *tx) exec(query string, args ...any) (int64, error) {
+	res, err := t.q.ExecContext(t.ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// one reads a single row into dest; without a row it returns errNoRow.
+func (t *tx) one(dest []any, query string, args ...any) error {
+	return t.q.QueryRowContext(t.ctx, query, args...).Scan(dest...)
+}
+
+// scanner is a row under the cursor.
+type scanner interface{ Scan(dest ...any) error }
+
+// list reads every row of a query with scan.
+func list[T any](t *tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := t.q.QueryContext(t.ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// Record stores the audit entry of a change in the change's own transaction.
+func (t *tx) Record(e audit.Entry) error {
+	if e.At.IsZero() {
+		e.At = t.db.now()
+	}
+	return t.record(e)
+}
+
+// micros is how times are stored: microseconds since 1970 UTC, and 0 for the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// fromMicros is the inverse of micros.
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
