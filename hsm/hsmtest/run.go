@@ -1,0 +1,92 @@
+package hsmtest
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"hufu/hsm"
+)
+
+// Opener opens the device under test. It is called again after Close, and must then find the keys made before.
+type Opener func(t *testing.T) hsm.Device
+
+// Run lets a driver prove itself. lacks names the algorithms that the device does not have.
+func Run(t *testing.T, open Opener, lacks ...string) {
+	s := suite{open: open, lacks: lacks}
+	for name, test := range map[string]func(*testing.T){
+		"Life": s.life, "Specs": s.specs, "Uses": s.uses, "Signatures": s.signatures, "SignInputs": s.signInputs,
+		"Nonces": s.nonces, "Decrypt": s.decrypt, "Wrap": s.wrap, "MAC": s.mac, "Parallel": s.parallel,
+		"Destroyed": s.destroyed, "Contexts": s.contexts, "CloseDuringUse": s.closeDuringUse, "Faults": s.faults,
+	} {
+		t.Run(name, test)
+	}
+}
+
+type suite struct {
+	open  Opener
+	lacks []string
+}
+
+var algorithms = []string{hsm.SM2, hsm.P256, hsm.RSA2048, hsm.RSA3072, hsm.SM4, hsm.HMACSM3}
+
+func (s *suite) has(algorithm string) bool { return !slices.Contains(s.lacks, algorithm) }
+
+// need ends a subtest that is about an algorithm the device lacks; that it refuses it is tested in specs.
+func (s *suite) need(t *testing.T, algorithm string) hsm.Device {
+	t.Helper()
+	if !s.has(algorithm) {
+		t.Skipf("device has no %s", algorithm)
+	}
+	return s.device(t)
+}
+
+func (s *suite) device(t *testing.T) hsm.Device {
+	t.Helper()
+	d := s.open(t)
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// key makes a key that is destroyed at the end of the test, if the device is open then.
+func key(t *testing.T, d hsm.Device, algorithm, use string) hsm.Info {
+	t.Helper()
+	info, err := d.Generate(t.Context(), hsm.Spec{Label: label(), Algorithm: algorithm, Use: use, Purpose: "test"})
+	if err != nil {
+		t.Fatalf("generate %s: %v", algorithm, err)
+	}
+	t.Cleanup(func() { _ = d.Destroy(context.Background(), info.Label) })
+	return info
+}
+
+func label() string { return "test-" + strings.ToLower(rand.Text()) }
+
+func signerOf(t *testing.T, d hsm.Device, label string) crypto.Signer {
+	t.Helper()
+	s, err := d.Signer(t.Context(), label)
+	if err != nil {
+		t.Fatalf("signer of %s: %v", label, err)
+	}
+	return s
+}
+
+func want(t *testing.T, what string, err, sentinel error) {
+	t.Helper()
+	if !errors.Is(err, sentinel) {
+		t.Errorf("%s: %v, want %v", what, err, sentinel)
+	}
+}
+
+// each runs f n times at once and waits.
+func each(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { f(i) })
+	}
+	wg.Wait()
+}

@@ -1,0 +1,122 @@
+package hsm
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/sha256"
+	"io"
+
+	"hufu/internal/gm"
+)
+
+// rawSign is what a driver does: sign a digest (SM2: e; else SHA-256) with a key. opts is gm.Digest, crypto.SHA256 or
+// *rsa.PSSOptions. The result is DER for SM2 and P-256.
+type rawSign func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
+
+// signer stands before every driver's rawSign: it refuses wrong input, hashes on the host and withholds wrong signatures.
+type signer struct {
+	ctx   context.Context // of the call to Device.Signer, since crypto.Signer takes none
+	label string
+	pub   crypto.PublicKey
+	sign  rawSign
+}
+
+func (s *signer) Public() crypto.PublicKey { return s.pub }
+
+func (s *signer) Sign(_ io.Reader, input []byte, opts crypto.SignerOpts) ([]byte, error) {
+	digest, opts, err := s.prepare(input, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ctx.Err(); err != nil {
+		return nil, ErrUnavailable.With("sign with key %q: %w", s.label, err)
+	}
+	sig, err := s.sign(s.ctx, digest, opts)
+	if err != nil {
+		return nil, err
+	}
+	if !verifies(s.pub, digest, opts, sig) {
+		return nil, ErrSignature.With("key %q", s.label)
+	}
+	return sig, nil
+}
+
+// SignMessage hashes msg as the key's algorithm wants and signs it (crypto.MessageSigner). opts is as for Sign.
+func (s *signer) SignMessage(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if gm.IsSM2(s.pub) {
+		if opts != gm.Message {
+			return nil, ErrMechanism.With("sign message with SM2 key %q: say gm.Message", s.label)
+		}
+		return s.Sign(nil, msg, opts)
+	}
+	sum := sha256.Sum256(msg)
+	return s.Sign(nil, sum[:], opts)
+}
+
+// prepare returns what goes to the device: the digest and normal options.
+func (s *signer) prepare(input []byte, opts crypto.SignerOpts) ([]byte, crypto.SignerOpts, error) {
+	if gm.IsSM2(s.pub) && opts == gm.Message {
+		e, err := gm.E(s.pub.(*ecdsa.PublicKey), gm.DefaultID, input)
+		return e[:], gm.Digest, err
+	}
+	if !accepts(s.pub, opts) {
+		return nil, nil, ErrMechanism.With("sign with key %q: options %T are not taken", s.label, opts)
+	}
+	if len(input) != 32 {
+		return nil, nil, ErrMechanism.With("sign with key %q: digest of %d octets, want 32", s.label, len(input))
+	}
+	return input, opts, nil
+}
+
+// accepts reports whether opts are allowed for a digest under pub.
+func accepts(pub crypto.PublicKey, opts crypto.SignerOpts) bool {
+	if gm.IsSM2(pub) {
+		return opts == gm.Digest
+	}
+	if opts == crypto.SHA256 {
+		return true
+	}
+	pss, ok := opts.(*rsa.PSSOptions)
+	_, isRSA := pub.(*rsa.PublicKey)
+	return ok && isRSA && pss != nil && pss.Hash == crypto.SHA256 &&
+		(pss.SaltLength == rsa.PSSSaltLengthEqualsHash || pss.SaltLength == sha256.Size)
+}
+
+// verifies reports whether sig is pub's signature of the digest.
+func verifies(pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts, sig []byte) bool {
+	switch pub := pub.(type) {
+	case *ecdsa.PublicKey:
+		if gm.IsSM2(pub) {
+			return gm.VerifyE(pub, digest, sig)
+		}
+		return ecdsa.VerifyASN1(pub, digest, sig)
+	case *rsa.PublicKey:
+		if pss, ok := opts.(*rsa.PSSOptions); ok {
+			return rsa.VerifyPSS(pub, crypto.SHA256, digest, sig, pss) == nil
+		}
+		return rsa.VerifyPKCS1v15(pub, crypto.SHA256, digest, sig) == nil
+	}
+	return false
+}
+
+// decrypter stands before every driver's decryption.
+type decrypter struct {
+	ctx   context.Context
+	label string
+	pub   crypto.PublicKey
+	open  func(ctx context.Context, ciphertext []byte) ([]byte, error)
+}
+
+func (d *decrypter) Public() crypto.PublicKey { return d.pub }
+
+func (d *decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+	if opts != nil {
+		return nil, ErrMechanism.With("decrypt with key %q: options %T are not taken", d.label, opts)
+	}
+	if err := d.ctx.Err(); err != nil {
+		return nil, ErrUnavailable.With("decrypt with key %q: %w", d.label, err)
+	}
+	return d.open(d.ctx, ciphertext)
+}
