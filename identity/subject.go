@@ -98,6 +98,7 @@ type Holder struct {
 	Number     Number         // resident ID or other document of the person, USCC of the entity
 	NumberType IdentifierType //
 	Level      actor.Level    //
+	Person     string         // subject id of an official; empty otherwise
 	Org        string         // name of an official's organisation
 	OrgUSCC    string         // its credit code
 	Post       string         // title of an official's post

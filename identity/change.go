@@ -1,0 +1,286 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"time"
+
+	"hufu/audit"
+	"hufu/internal/actor"
+)
+
+// AddEvidence adds a piece of evidence about a subject, entered by a registrar or the system; never about oneself.
+func (s *Service) AddEvidence(ctx context.Context, a actor.Actor, subject string, e Evidence) error {
+	if err := a.Require(actor.RoleRegistrar); err != nil {
+		return err
+	}
+	if err := notSelf(a, subject); err != nil {
+		return err
+	}
+	now := s.now()
+	return s.store.Update(ctx, func(w W) error {
+		sub, err := open(w, subject)
+		if err != nil {
+			return err
+		}
+		kept, err := prepareEvidence(a, sub, []Evidence{e}, now)
+		if err != nil {
+			return err
+		}
+		if err := w.AddEvidence(kept[0]); err != nil {
+			return err
+		}
+		return w.Record(audit.Entry{
+			At: now, Actor: a, Action: "subject.evidence", Object: audit.Object{Kind: "subject", ID: subject},
+			Public: map[string]string{"method": string(kept[0].Method), "level": levelText(kept[0].Level), "source": kept[0].Source},
+		})
+	})
+}
+
+// notSelf keeps officers from raising their own level or changing their own data.
+func notSelf(a actor.Actor, subject string) error {
+	if a.Capacity != actor.System && a.Subject == subject {
+		return actor.ErrSameActor.With("%s changes its own subject", a)
+	}
+	return nil
+}
+
+// AddIdentifier puts a further identifier in force. ErrNumberTaken: it belongs to a living subject.
+func (s *Service) AddIdentifier(ctx context.Context, a actor.Actor, subject string, id Identifier) error {
+	return s.changeIdentifier(ctx, a, subject, id, "subject.add-identifier", W.AddIdentifier)
+}
+
+// EndIdentifier ends an identifier: a passport that was replaced, a number that was corrected.
+func (s *Service) EndIdentifier(ctx context.Context, a actor.Actor, subject string, id Identifier) error {
+	return s.changeIdentifier(ctx, a, subject, id, "subject.end-identifier", W.EndIdentifier)
+}
+
+func (s *Service) changeIdentifier(ctx context.Context, a actor.Actor, subject string, id Identifier, action string,
+	change func(W, string, Identifier, time.Time) error,
+) error {
+	if err := a.Require(actor.RoleRegistrar); err != nil {
+		return err
+	}
+	if err := notSelf(a, subject); err != nil {
+		return err
+	}
+	now := s.now()
+	return s.store.Update(ctx, func(w W) error {
+		sub, err := open(w, subject)
+		if err != nil {
+			return err
+		}
+		checked, err := checkIdentifierAt(sub.Kind, id, now)
+		if err != nil {
+			return err
+		}
+		if err := change(w, subject, checked, now); err != nil {
+			return err
+		}
+		return w.Record(audit.Entry{
+			At: now, Actor: a, Action: action, Object: audit.Object{Kind: "subject", ID: subject},
+			Public:  map[string]string{"type": string(checked.Type), "country": checked.Country},
+			Subject: subject, Personal: map[string]string{"number": checked.Number.Reveal()},
+		})
+	})
+}
+
+// SetContact changes name and phone; an empty phone takes it away. A registrar or the system does it.
+func (s *Service) SetContact(ctx context.Context, a actor.Actor, subject, name, phone string) error {
+	if err := a.Require(actor.RoleRegistrar); err != nil {
+		return err
+	}
+	if err := notSelf(a, subject); err != nil {
+		return err
+	}
+	name, err := cleanName(name)
+	if err != nil {
+		return err
+	}
+	var number Number
+	if phone != "" {
+		if number, err = ParsePhone(phone); err != nil {
+			return err
+		}
+	}
+	now := s.now()
+	return s.store.Update(ctx, func(w W) error {
+		before, err := open(w, subject)
+		if err != nil {
+			return err
+		}
+		if err := w.SetContact(subject, name, number, now); err != nil {
+			return err
+		}
+		return w.Record(audit.Entry{
+			At: now, Actor: a, Action: "subject.contact", Object: audit.Object{Kind: "subject", ID: subject},
+			Subject: subject, Personal: map[string]string{
+				"name": name, "phone": number.Reveal(), "name-before": before.Name, "phone-before": before.Phone.Reveal(),
+			},
+		})
+	})
+}
+
+// hold holds several subjects, always in one order.
+func hold(w W, subjects ...string) error {
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(subjects))) {
+		if err := w.Hold(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open returns a subject that is not closed, held against others' changes.
+func open(w W, id string) (Subject, error) {
+	if err := w.Hold(id); err != nil {
+		return Subject{}, err
+	}
+	sub, err := w.Subject(id)
+	if err == nil && sub.State == Closed {
+		err = ErrClosed.With("subject %s", id)
+	}
+	return sub, err
+}
+
+// Freeze stops a subject from acting until Resume. reason is public in the record: a code or a file reference, no personal data.
+func (s *Service) Freeze(ctx context.Context, a actor.Actor, id, reason string) error {
+	return s.move(ctx, a, id, reason, Frozen, "subject.freeze", Active)
+}
+
+// Resume ends a freeze.
+func (s *Service) Resume(ctx context.Context, a actor.Actor, id, reason string) error {
+	return s.move(ctx, a, id, reason, Active, "subject.resume", Frozen)
+}
+
+// Close ends a subject for good: its posts and relations end and its numbers are free again.
+func (s *Service) Close(ctx context.Context, a actor.Actor, id, reason string) error {
+	return s.move(ctx, a, id, reason, Closed, "subject.close", Active, Frozen)
+}
+
+func (s *Service) move(ctx context.Context, a actor.Actor, id, reason string, to State, action string, from ...State) error {
+	if err := a.Require(actor.RoleRegistrar); err != nil {
+		return err
+	}
+	if err := notSelf(a, id); err != nil {
+		return err
+	}
+	if len(reason) > 500 {
+		return ErrForm.With("reason of %d bytes", len(reason))
+	}
+	now := s.now()
+	return s.store.Update(ctx, func(w W) error {
+		sub, err := open(w, id)
+		if err != nil {
+			return err
+		}
+		if len(from) == 1 && sub.State != from[0] {
+			return ErrState.With("%s: subject %s is %s", action, id, sub.State)
+		}
+		if err := w.MoveSubject(id, sub.State, to, now); err != nil {
+			return err
+		}
+		if to == Closed {
+			if err := cutLoose(w, a, sub, now); err != nil {
+				return err
+			}
+		}
+		if to != Active {
+			if err := announce(w, id, string(to), now); err != nil {
+				return err
+			}
+		}
+		return w.Record(audit.Entry{
+			At: now, Actor: a, Action: action, Object: audit.Object{Kind: "subject", ID: id},
+			Public: map[string]string{"from": string(sub.State), "reason": reason},
+		})
+	})
+}
+
+// cutLoose ends all that hangs on a subject that closes.
+func cutLoose(w W, a actor.Actor, sub Subject, now time.Time) error {
+	if err := w.EndIdentifiers(sub.ID, now); err != nil {
+		return err
+	}
+	lookUp := w.PostsOf
+	if sub.Kind == Entity {
+		lookUp = w.PostsIn
+	}
+	posts, err := lookUp(sub.ID)
+	if err != nil {
+		return err
+	}
+	for _, p := range posts {
+		if err := endPost(w, a, p, now); err != nil {
+			return err
+		}
+	}
+	if sub.Kind == Entity {
+		return w.EndRepresentations(sub.ID, LegalRep, now)
+	}
+	reps, err := w.RepresentedBy(sub.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range reps {
+		if err := w.EndRepresentations(r.Entity, r.Relation, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetLegalRep makes a person the legal representative of an entity, as source (the register) says, in place of any other.
+func (s *Service) SetLegalRep(ctx context.Context, a actor.Actor, entity, person, source string) error {
+	if err := a.Require(actor.RoleRegistrar); err != nil {
+		return err
+	}
+	if err := notSelf(a, person); err != nil {
+		return err
+	}
+	if source == "" || len(source) > 200 {
+		return ErrForm.With("source of the relation missing or too long")
+	}
+	now := s.now()
+	return s.store.Update(ctx, func(w W) error {
+		if err := hold(w, entity, person); err != nil {
+			return err
+		}
+		return setLegalRep(w, a, entity, person, source, now)
+	})
+}
+
+func setLegalRep(w W, a actor.Actor, entity, person, source string, now time.Time) error {
+	sub, err := w.Subject(person)
+	if err != nil {
+		return err
+	}
+	org, err := w.Subject(entity)
+	if err != nil {
+		return err
+	}
+	if sub.Kind != Person || sub.State != Active || org.Kind != Entity || org.State != Active {
+		return ErrForm.With("legal representative %s (%s, %s) of %s (%s, %s)", person, sub.Kind, sub.State, entity, org.Kind, org.State)
+	}
+	before, err := w.Representatives(entity)
+	if err != nil {
+		return err
+	}
+	if err := w.EndRepresentations(entity, LegalRep, now); err != nil {
+		return err
+	}
+	for _, r := range before {
+		if err := announce(w, r.Person, "representative", now); err != nil {
+			return err
+		}
+	}
+	rep := Representation{ID: rand.Text(), Entity: entity, Person: person, Relation: LegalRep, Source: source, Since: now}
+	if err := w.AddRepresentation(rep); err != nil {
+		return err
+	}
+	return w.Record(audit.Entry{
+		At: now, Actor: a, Action: "subject.legal-rep", Object: audit.Object{Kind: "subject", ID: entity},
+		Public: map[string]string{"source": source}, Subject: person, Personal: map[string]string{"person": person},
+	})
+}

@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"hufu/identity"
+)
+
+// Identity returns the store of package identity.
+func (db *DB) Identity() identity.Store { return identityStore{db} }
+
+type identityStore struct{ db *DB }
+
+var (
+	_ identity.Store = identityStore{}
+	_ identity.W     = identityTx{}
+)
+
+func (s identityStore) View(ctx context.Context, f func(identity.R) error) error {
+	return s.db.view(ctx, func(t *tx) error { return f(identityTx{t}) })
+}
+
+func (s identityStore) Update(ctx context.Context, f func(identity.W) error) error {
+	return s.db.update(ctx, func(t *tx) error { return f(identityTx{t}) })
+}
+
+type identityTx struct{ *tx }
+
+const (
+	phoneColumn  = "subject.phone"
+	numberColumn = "subject_identifier.number"
+	subjectRow   = `SELECT id, kind, name, state, phone, registered_at, changed_at FROM subject`
+)
+
+func (t identityTx) scanSubject(s scanner) (sub identity.Subject, err error) {
+	var phone []byte
+	var registered, changed int64
+	if err := s.Scan(&sub.ID, &sub.Kind, &sub.Name, &sub.State, &phone, &registered, &changed); err != nil {
+		return sub, err
+	}
+	clear, err := t.open(phoneColumn, sub.ID, phone)
+	sub.Phone, sub.Registered, sub.Changed = identity.Number(clear), fromMicros(registered), fromMicros(changed)
+	return sub, err
+}
+
+func (t identityTx) Subject(id string) (identity.Subject, error) {
+	found, err := list(t.tx, t.scanSubject, subjectRow+` WHERE id = $1`, id)
+	if err == nil && len(found) == 0 {
+		return identity.Subject{}, identity.ErrUnknown.With("subject %q", id)
+	}
+	if err == nil {
+		err = t.addIdentifiers(found)
+	}
+	if err != nil {
+		return identity.Subject{}, fmt.Errorf("read subject %s: %w", id, err)
+	}
+	return found[0], nil
+}
+
+// addIdentifiers reads the identifiers in force of all the subjects in one query.
+func (t identityTx) addIdentifiers(subjects []identity.Subject) error {
+	if len(subjects) == 0 {
+		return nil
+	}
+	at := make(map[string]*identity.Subject, len(subjects))
+	marks, args := make([]string, len(subjects)), make([]any, len(subjects))
+	for i := range subjects {
+		at[subjects[i].ID] = &subjects[i]
+		marks[i], args[i] = fmt.Sprintf("$%d", i+1), subjects[i].ID
+	}
+	_, err := list(t.tx, func(s scanner) (struct{}, error) {
+		var row, subject string
+		var id identity.Identifier
+		var number []byte
+		if err := s.Scan(&row, &subject, &id.Type, &id.Country, &number); err != nil {
+			return struct{}{}, err
+		}
+		clear, err := t.open(numberColumn, row, number)
+		id.Number = identity.Number(clear)
+		at[subject].Identifiers = append(at[subject].Identifiers, id)
+		return struct{}{}, err
+	}, `SELECT id, subject, type, country, number FROM subject_identifier
+		WHERE ended_at = 0 AND subject IN (`+strings.Join(marks, ", ")+`) ORDER BY since, type, id`, args...)
+	return err
+}
+
+func (t identityTx) numberIndex(id identity.Identifier) ([]byte, error) {
+	return t.index(numberColumn, string(id.Type)+"\x00"+id.Country+"\x00"+id.Number.Reveal())
+}
+
+func (t identityTx) SubjectByNumber(id identity.Identifier) (subject string, err error) {
+	index, err := t.numberIndex(id)
+	if err != nil {
+		return "", err
+	}
+	err = t.one([]any{&subject}, `SELECT subject FROM subject_identifier WHERE number_index = $1 AND ended_at = 0`, index)
+	if errors.Is(err, errNoRow) {
+		return "", identity.ErrUnknown.With("no subject has this %s", id.Type)
+	}
+	return subject, err
+}
+
+func (t identityTx) FindSubjects(q identity.Find) ([]identity.Subject, error) {
+	var where []string
+	var args []any
+	arg := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	if q.Kind != "" {
+		where = append(where, `kind = `+arg(string(q.Kind)))
+	}
+	if q.State != "" {
+		where = append(where, `state = `+arg(string(q.State)))
+	}
+	if q.NamePrefix != "" { // no UTF-8 text has the byte FF
+		where = append(where, `name_key >= `+arg([]byte(q.NamePrefix))+` AND name_key < `+arg([]byte(q.NamePrefix+"\xff")))
+	}
+	if q.Phone != "" {
+		index, err := t.index(phoneColumn, q.Phone.Reveal())
+		if err != nil {
+			return nil, err
+		}
+		where = append(where, `phone_index = `+arg(index))
+	}
+	if q.After.ID != "" {
+		before, id := arg(micros(q.After.Registered)), arg(q.After.ID)
+		where = append(where, `(registered_at < `+before+` OR (registered_at = `+before+` AND id < `+id+`))`)
+	}
+	query := subjectRow
+	if len(where) > 0 {
+		query += ` WHERE ` + strings.Join(where, " AND ")
+	}
+	found, err := list(t.tx, t.scanSubject, query+` ORDER BY registered_at DESC, id DESC LIMIT `+arg(q.Limit), args...)
+	if err != nil {
+		return nil, fmt.Errorf("find subjects: %w", err)
+	}
+	return found, t.addIdentifiers(found)
+}
+
+func (t identityTx) Hold(subject string) error {
+	query := `SELECT id FROM subject WHERE id = $1`
+	if t.db.engine == PostgreSQL {
+		query += ` FOR UPDATE`
+	}
+	err := t.one([]any{&subject}, query, subject)
+	if errors.Is(err, errNoRow) {
+		return identity.ErrUnknown.With("subject %q", subject)
+	}
+	return err
+}
+
+func (t identityTx) sealPhone(id string, phone identity.Number) (sealed, index []byte, err error) {
+	if phone == "" {
+		return nil, nil, nil
+	}
+	if sealed, err = t.seal(phoneColumn, id, phone.Reveal()); err == nil {
+		index, err = t.index(phoneColumn, phone.Reveal())
+	}
+	return sealed, index, err
+}
+
+func (t identityTx) AddSubject(s identity.Subject) error {
+	phone, index, err := t.sealPhone(s.ID, s.Phone)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO subject (id, kind, name, name_key, state, phone, phone_index, registered_at, changed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		s.ID, string(s.Kind), s.Name, []byte(s.Name), string(s.State), phone, index, micros(s.Registered), micros(s.Changed))
+	return err
+}
+
+func (t identityTx) AddIdentifier(subject string, id identity.Identifier, now time.Time) error {
+	row := rand.Text()
+	sealed, err := t.seal(numberColumn, row, id.Number.Reveal())
+	if err != nil {
+		return err
+	}
+	index, err := t.numberIndex(id)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO subject_identifier (id, subject, type, country, number, number_index, since)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`, row, subject, string(id.Type), id.Country, sealed, index, micros(now))
+	if duplicate(err) {
+		return identity.ErrNumberTaken.With("%s for subject %s", id.Type, subject)
+	}
+	return err
+}
+
+func (t identityTx) EndIdentifier(subject string, id identity.Identifier, now time.Time) error {
+	index, err := t.numberIndex(id)
+	if err != nil {
+		return err
+	}
+	return t.change(identity.ErrUnknown.With("subject %s has no such %s in force", subject, id.Type),
+		`UPDATE subject_identifier SET ended_at = $3 WHERE subject = $1 AND number_index = $2 AND ended_at = 0`, subject, index, micros(now))
+}
+
+func (t identityTx) EndIdentifiers(subject string, now time.Time) error {
+	_, err := t.exec(`UPDATE subject_identifier SET ended_at = $2 WHERE subject = $1 AND ended_at = 0`, subject, micros(now))
+	return err
+}
+
+// change runs a statement that must change one row; otherwise nothing is as the change needs it.
+func (t identityTx) change(otherwise error, query string, args ...any) error {
+	n, err := t.exec(query, args...)
+	if err == nil && n != 1 {
+		err = otherwise
+	}
+	return err
+}
+
+func (t identityTx) MoveSubject(id string, from, to identity.State, now time.Time) error {
+	return t.change(identity.ErrState.With("subject %s is not %s", id, from),
+		`UPDATE subject SET state = $3, changed_at = $4 WHERE id = $1 AND state = $2`, id, string(from), string(to), micros(now))
+}
+
+func (t identityTx) SetContact(id, name string, phone identity.Number, now time.Time) error {
+	sealed, index, err := t.sealPhone(id, phone)
+	if err != nil {
+		return err
+	}
+	return t.change(identity.ErrState.With("subject %s is closed", id),
+		`UPDATE subject SET name = $2, name_key = $3, phone = $4, phone_index = $5, changed_at = $6 WHERE id = $1 AND state <> 'closed'`,
+		id, name, []byte(name), sealed, index, micros(now))
+}
