@@ -87,7 +87,7 @@ func (s *suite) signInputs(t *testing.T) {
 
 // nonces: no r comes twice, with many signing at once.
 func (s *suite) nonces(t *testing.T) {
-	d := s.need(t, hsm.SM2)
+	d := s.device(t)
 	signer := signerOf(t, d, key(t, d, hsm.SM2, "").Label)
 	var seen sync.Map
 	each(32, func(int) {
@@ -111,7 +111,7 @@ func (s *suite) nonces(t *testing.T) {
 
 // decrypt: only the right ciphertext opens, and every wrong one fails alike.
 func (s *suite) decrypt(t *testing.T) {
-	d, ctx := s.need(t, hsm.SM2), t.Context()
+	d, ctx := s.device(t), t.Context()
 	k, other := key(t, d, hsm.SM2, hsm.UseDecrypt), key(t, d, hsm.SM2, hsm.UseDecrypt)
 	plain := []byte("sixteen octets!!")
 	ciphertext, err := gm.Encrypt(k.Public.(*ecdsa.PublicKey), plain)
@@ -155,7 +155,7 @@ func (s *suite) decrypt(t *testing.T) {
 
 // wrap: what is wrapped comes back under the same key and aad, and under nothing else.
 func (s *suite) wrap(t *testing.T) {
-	d, ctx := s.need(t, hsm.SM4), t.Context()
+	d, ctx := s.device(t), t.Context()
 	k, other := key(t, d, hsm.SM4, "").Label, key(t, d, hsm.SM4, "").Label
 	for _, data := range [][]byte{{}, []byte("0123456789abcdef"), make([]byte, 64<<10)} {
 		aad := []byte("row 17")
@@ -192,7 +192,7 @@ func (s *suite) wrap(t *testing.T) {
 
 // mac: stable for a key, different for another key or input.
 func (s *suite) mac(t *testing.T) {
-	d, ctx := s.need(t, hsm.HMACSM3), t.Context()
+	d, ctx := s.device(t), t.Context()
 	k, other := key(t, d, hsm.HMACSM3, "").Label, key(t, d, hsm.HMACSM3, "").Label
 	tags := map[string]bool{}
 	for range 2 {
@@ -211,7 +211,7 @@ func (s *suite) mac(t *testing.T) {
 
 // parallel: 32 goroutines use, make, list and destroy at once.
 func (s *suite) parallel(t *testing.T) {
-	d, ctx := s.need(t, hsm.SM2), t.Context()
+	d, ctx := s.device(t), t.Context()
 	shared := key(t, d, hsm.SM2, "")
 	each(32, func(i int) {
 		own, err := d.Generate(ctx, hsm.Spec{Label: label(), Algorithm: hsm.SM2})

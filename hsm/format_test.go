@@ -1,0 +1,141 @@
+package hsm
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"errors"
+	"testing"
+	"time"
+
+	"hufu/internal/gm"
+)
+
+var quickKDF = KDF{Passes: 1, Memory: 8, Lanes: 1}
+
+func sampleKeyFile(t testing.TB) (masters, []byte) {
+	t.Helper()
+	m := newMasters(bytes.Repeat([]byte{7}, masterLen))
+	private, public, err := generate(SM2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := keyFile{
+		created: time.Date(2026, 9, 1, 8, 0, 0, 0, time.UTC), public: public,
+		spec: Spec{Label: "ca-root.v1", Algorithm: SM2, Use: UseSign, Purpose: "ca-root"},
+	}
+	data, err := f.seal(m, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, data
+}
+
+func TestKeyFileComesBack(t *testing.T) {
+	m, data := sampleKeyFile(t)
+	f, err := parseKeyFile(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.check(m, f.ring, "ca-root.v1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.open(m); err != nil {
+		t.Fatal(err)
+	}
+	if f.spec.Purpose != "ca-root" || !f.created.Equal(time.Date(2026, 9, 1, 8, 0, 0, 0, time.UTC)) {
+		t.Errorf("%+v", f)
+	}
+	other := newMasters(bytes.Repeat([]byte{8}, masterLen))
+	if err := f.check(other, f.ring, "ca-root.v1"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("under another master: %v", err)
+	}
+	if _, err := f.open(other); !errors.Is(err, ErrDamaged) {
+		t.Errorf("opened under another master: %v", err)
+	}
+}
+
+// driverOf is a device that signs with k whatever key was asked for; without k it returns noise.
+func driverOf(k *gm.PrivateKey) rawSign {
+	return func(_ context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+		if k == nil {
+			return []byte("noise"), nil
+		}
+		return k.Sign(nil, digest, opts)
+	}
+}
+
+func TestWrongSignatureNeverLeaves(t *testing.T) {
+	right, err := gm.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong, err := gm.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]*gm.PrivateKey{"a handle that moved to another key": wrong, "a device fault": nil} {
+		s := &signer{ctx: t.Context(), label: "x", pub: right.Public()}
+		s.sign = driverOf(k)
+		for _, opts := range []crypto.SignerOpts{gm.Digest, gm.Message} {
+			sig, err := s.Sign(nil, make([]byte, 32), opts)
+			if sig != nil || !errors.Is(err, ErrSignature) {
+				t.Errorf("%s: %x, %v", name, sig, err)
+			}
+		}
+	}
+	s := &signer{ctx: t.Context(), label: "x", pub: right.Public(), sign: driverOf(right)}
+	if sig, err := s.SignMessage(nil, []byte("m"), gm.Message); err != nil || !gm.Verify(right.Public().(*ecdsa.PublicKey), []byte("m"), sig) {
+		t.Errorf("the right key: %v", err)
+	}
+	if _, err := s.SignMessage(nil, []byte("m"), gm.Digest); !errors.Is(err, ErrMechanism) {
+		t.Errorf("a message passed as digest: %v", err)
+	}
+}
+
+func FuzzKeyFile(f *testing.F) {
+	m, good := sampleKeyFile(f)
+	f.Add(good)
+	f.Add(good[:len(good)-1])
+	f.Add([]byte(keyMagic))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		k, err := parseKeyFile(data)
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatalf("unclassed: %v", err)
+			}
+			return
+		}
+		if !bytes.Equal(k.bytes(), data) {
+			t.Fatal("parsed, but not the same octets again")
+		}
+		if head, err := k.header(); err != nil || !bytes.Equal(head, k.head) {
+			t.Fatalf("header does not come back: %v", err)
+		}
+		if k.check(m, k.ring, k.spec.Label) == nil && !bytes.Equal(data, good) {
+			t.Fatal("a forged file passed")
+		}
+	})
+}
+
+func FuzzKeyring(f *testing.F) {
+	r, err := newKeyring(quickKDF, [16]byte{1}, make([]byte, masterLen), []byte("passphrase"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(r.bytes())
+	f.Add(r.bytes()[:ringSumAt])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := parseKeyring(data)
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatalf("unclassed: %v", err)
+			}
+			return
+		}
+		if !bytes.Equal(r.bytes(), data) {
+			t.Fatal("parsed, but not the same octets again")
+		}
+	})
+}
