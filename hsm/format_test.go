@@ -5,7 +5,10 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"encoding/hex"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,22 +17,67 @@ import (
 
 var quickKDF = KDF{Passes: 1, Memory: 8, Lanes: 1}
 
+// golden is a store written by version 1 of the format, passphrase "golden passphrase". It must stay readable for ever.
+const golden = "testdata/store-v1/"
+
+// sampleKeyFile returns a golden key file and the keys that open it.
 func sampleKeyFile(t testing.TB) (masters, []byte) {
 	t.Helper()
-	m := newMasters(bytes.Repeat([]byte{7}, masterLen))
-	private, public, err := generate(SM2)
+	ring, err := parseKeyring(read(t, golden+"keyring"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := keyFile{
-		created: time.Date(2026, 9, 1, 8, 0, 0, 0, time.UTC), public: public,
-		spec: Spec{Label: "ca-root.v1", Algorithm: SM2, Use: UseSign, Purpose: "ca-root"},
-	}
-	data, err := f.seal(m, private)
+	master, err := ring.open([]byte("golden passphrase"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m, data
+	return newMasters(master), read(t, golden+"ca-root.v1.key")
+}
+
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestGoldenStoreOpens(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	if err := os.CopyFS(dir, os.DirFS(golden)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append([]string{dir}, must(filepath.Glob(filepath.Join(dir, "*")))...) {
+		if err := os.Chmod(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := OpenSoft(dir, []byte("golden passphrase"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	keys, err := d.Keys(t.Context())
+	if err != nil || d.Health(t.Context()) != nil || len(keys) != 6 {
+		t.Fatalf("%d keys, %v, %v", len(keys), err, d.Health(t.Context()))
+	}
+	for _, k := range keys {
+		if _, err := d.lookup(t.Context(), k.Label, k.Use); err != nil {
+			t.Errorf("%s: %v", k.Label, err)
+		}
+	}
+	tag, err := d.MAC(t.Context(), "mac.v1", []byte("abc"))
+	if got := hex.EncodeToString(tag); err != nil || got != "7eadf91220b421765025ecba271f13f10454b5747a5a08b9fe36c6dfb5cfb933" {
+		t.Errorf("MAC = %s, %v", got, err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 func TestKeyFileComesBack(t *testing.T) {
@@ -124,6 +172,7 @@ func FuzzKeyring(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	f.Add(read(f, golden+"keyring"))
 	f.Add(r.bytes())
 	f.Add(r.bytes()[:ringSumAt])
 	f.Fuzz(func(t *testing.T, data []byte) {
