@@ -31,6 +31,7 @@ type Session struct {
 	IdleExpires   time.Time // ends then unless used before
 	RemoteIP      string    // at log-in
 	UserAgent     string    // at log-in
+	Ended         time.Time // zero while it lives
 }
 
 // Actor returns the person acting for himself or herself under this session.

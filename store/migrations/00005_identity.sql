@@ -89,7 +89,6 @@ CREATE TABLE login_session (
     subject     TEXT    NOT NULL REFERENCES subject (id),
     amr         TEXT    NOT NULL, -- separated by blanks
     auth_level  BIGINT  NOT NULL,
-    must_change BOOLEAN NOT NULL,
     client      BYTEA,
     auth_time   BIGINT  NOT NULL,
     created_at  BIGINT  NOT NULL,
