@@ -102,6 +102,8 @@ var (
 		"No such record. Check the number, or try again in a few seconds if the act was just done.", "没有这条记录。请核对编号；若操作刚刚完成，请几秒后再试。")
 	ErrPending = fault.New(fault.Unavailable, "audit.pending",
 		"The record exists but no signed checkpoint covers it yet. Try again in a few seconds.", "记录已存在，但尚未被签名检查点覆盖。请几秒后再试。")
-	ErrErased = fault.New(fault.Conflict, "audit.erased",
-		"The personal data of this subject was erased; nothing more can be recorded under its key.", "该主体的个人数据已销毁，不能再以其密钥记录新的内容。")
+	ErrQuery = fault.New(fault.Invalid, "audit.query",
+		"This search cannot be run. Check the page size and start again from the first page.", "无法执行该查询。请检查每页条数，并从第一页重新开始。")
+	ErrCosignature = fault.New(fault.Invalid, "audit.cosignature",
+		"This is not a cosignature of a known witness on that checkpoint. Fetch the checkpoint again and cosign it anew.", "这不是已登记见证方对该检查点的联署。请重新获取检查点后再次联署。")
 )

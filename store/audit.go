@@ -1,6 +1,280 @@
 package store
 
-import "hufu/audit"
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
 
-// record is replaced by the audit store (rows, subject keys, tags).
-func (t *tx) record(e audit.Entry) error { return e.Check() }
+	"hufu/audit"
+	"hufu/audit/tree"
+)
+
+// Audit returns the store of package audit.
+func (db *DB) Audit() audit.Store { return auditStore{db} }
+
+type auditStore struct{ db *DB }
+
+var (
+	_ audit.Store = auditStore{}
+	_ audit.W     = auditTx{}
+	_ audit.Rows  = auditTx{}
+)
+
+func (s auditStore) View(ctx context.Context, f func(audit.R) error) error {
+	return s.db.view(ctx, func(t *tx) error { return f(auditTx{t}) })
+}
+
+func (s auditStore) Update(ctx context.Context, f func(audit.W) error) error {
+	return s.db.update(ctx, func(t *tx) error { return f(auditTx{t}) })
+}
+
+func (s auditStore) Claim(ctx context.Context, holder string, ttl time.Duration) (int64, bool, error) {
+	return s.db.Lease(ctx, auditLease, holder, ttl)
+}
+
+const auditLease = "audit.tree"
+
+// record writes the row of an entry; every domain's Record ends here.
+func (t *tx) record(e audit.Entry) error { return audit.Write(auditTx{t}, t.db.now(), e) }
+
+type auditTx struct{ *tx }
+
+func (t auditTx) Keys() (audit.Keys, error) {
+	k, err := t.fieldKeys()
+	if err != nil {
+		return audit.Keys{}, err
+	}
+	return audit.Keys{Wrap: k.Subjects, Tag: k.Rows}, nil
+}
+
+func (t auditTx) SubjectKey(subject string) (wrapped []byte, found bool, err error) {
+	err = t.one([]any{&wrapped}, `SELECT wrapped FROM audit_key WHERE subject = $1`, subject)
+	if errors.Is(err, errNoRow) {
+		return nil, false, nil
+	}
+	return wrapped, err == nil, err
+}
+
+func (t auditTx) AddSubjectKey(subject string, wrapped []byte, at time.Time) error {
+	_, err := t.exec(`INSERT INTO audit_key (subject, wrapped, created) VALUES ($1, $2, $3) ON CONFLICT (subject) DO NOTHING`,
+		subject, wrapped, micros(at))
+	return err
+}
+
+func (t auditTx) DestroySubjectKey(subject string, at time.Time) error {
+	_, err := t.exec(`
+		INSERT INTO audit_key (subject, wrapped, created, destroyed) VALUES ($1, $2, $3, $3)
+		ON CONFLICT (subject) DO UPDATE SET wrapped = excluded.wrapped,
+			destroyed = CASE WHEN audit_key.destroyed = 0 THEN excluded.destroyed ELSE audit_key.destroyed END`,
+		subject, []byte{}, micros(at))
+	return err
+}
+
+const auditColumns = `id, at, action, object_kind, object_id, actor, subject, leaf, sealed, tag, idx`
+
+func (t auditTx) AddRow(r audit.Row) error {
+	_, err := t.exec(`INSERT INTO audit_entry (`+auditColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL)`,
+		r.ID, micros(r.At), r.Action, r.Object.Kind, r.Object.ID, r.Actor, r.Subject, r.Leaf, r.Sealed, r.Tag)
+	return err
+}
+
+func scanEntry(s scanner) (r audit.Row, err error) {
+	var at int64
+	var idx sql.NullInt64
+	err = s.Scan(&r.ID, &at, &r.Action, &r.Object.Kind, &r.Object.ID, &r.Actor, &r.Subject, &r.Leaf, &r.Sealed, &r.Tag, &idx)
+	r.At, r.Index, r.Sequenced = fromMicros(at), uint64(idx.Int64), idx.Valid
+	return r, err
+}
+
+func (t auditTx) Row(id string) (audit.Row, error) {
+	rows, err := list(t.tx, scanEntry, `SELECT `+auditColumns+` FROM audit_entry WHERE id = $1`, id)
+	if err == nil && len(rows) == 0 {
+		return audit.Row{}, audit.ErrUnknown.With("entry %.80q", id)
+	}
+	if err != nil {
+		return audit.Row{}, fmt.Errorf("read entry %.80q: %w", id, err)
+	}
+	return rows[0], nil
+}
+
+func (t auditTx) Find(q audit.Query) ([]audit.Row, error) {
+	var where []string
+	var args []any
+	match := func(condition string, set bool, values ...any) {
+		if !set {
+			return
+		}
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		where = append(where, condition)
+	}
+	at, id, err := q.Cursor()
+	if err != nil {
+		return nil, err
+	}
+	noun := strings.HasSuffix(q.Action, ".")
+	match(`actor = ?`, q.Actor != "", q.Actor)
+	match(`action = ?`, q.Action != "" && !noun, q.Action)
+	match(`substr(action, 1, ?) = ?`, noun, len(q.Action), q.Action)
+	match(`object_kind = ?`, q.Object.Kind != "", q.Object.Kind)
+	match(`object_id = ?`, q.Object.ID != "", q.Object.ID)
+	match(`subject = ?`, q.Subject != "", q.Subject)
+	match(`at >= ?`, !q.From.IsZero(), micros(q.From))
+	match(`at < ?`, !q.To.IsZero(), micros(q.To))
+	match(`(at < ? OR (at = ? AND id < ?))`, id != "", micros(at), micros(at), id)
+	match(`1 = 1`, true)
+	args = append(args, q.Limit)
+	return list(t.tx, scanEntry, fmt.Sprintf(`SELECT %s FROM audit_entry WHERE %s ORDER BY at DESC, id DESC LIMIT $%d`,
+		auditColumns, strings.Join(where, " AND "), len(args)), args...)
+}
+
+func (t auditTx) Waiting() (waiting bool, err error) {
+	err = t.one([]any{&waiting}, `SELECT EXISTS (SELECT 1 FROM audit_entry WHERE idx IS NULL)`)
+	return waiting, err
+}
+
+func (t auditTx) Pending(limit int) ([]audit.Row, error) {
+	return list(t.tx, scanEntry, `SELECT `+auditColumns+` FROM audit_entry WHERE idx IS NULL ORDER BY at, id LIMIT $1`, limit)
+}
+
+func (t auditTx) Leaves(first uint64, n int) ([][]byte, error) {
+	return list(t.tx, func(s scanner) (leaf []byte, err error) { return leaf, s.Scan(&leaf) },
+		`SELECT leaf FROM audit_entry WHERE idx >= $1 AND idx < $2 ORDER BY idx`, int64(first), int64(first)+int64(n))
+}
+
+func (t auditTx) UnderLease(epoch int64) error { return t.underLease(auditLease, epoch) }
+
+// assignAtOnce bounds the rows of one UPDATE.
+const assignAtOnce = 256
+
+func (t auditTx) Assign(ids []string, first uint64) error {
+	for len(ids) > 0 {
+		part := ids[:min(len(ids), assignAtOnce)]
+		values, args := make([]string, len(part)), make([]any, 0, 2*len(part))
+		for i, id := range part {
+			values[i] = fmt.Sprintf("($%d, CAST($%d AS BIGINT))", 2*i+1, 2*i+2)
+			args = append(args, id, int64(first)+int64(i))
+		}
+		n, err := t.exec(`UPDATE audit_entry SET idx = v.column2 FROM (VALUES `+strings.Join(values, ", ")+`) AS v
+			WHERE audit_entry.id = v.column1 AND audit_entry.idx IS NULL`, args...)
+		if err != nil {
+			return fmt.Errorf("assign indexes from %d: %w", first, err)
+		}
+		if n != int64(len(part)) {
+			return fmt.Errorf("assign indexes from %d: %d of %d rows took one", first, n, len(part))
+		}
+		ids, first = ids[len(part):], first+uint64(len(part))
+	}
+	return nil
+}
+
+func (t auditTx) Tile(level int, index uint64) (data []byte, err error) {
+	err = t.one([]any{&data}, `SELECT data FROM audit_tile WHERE level = $1 AND idx = $2`, level, int64(index))
+	if errors.Is(err, errNoRow) {
+		return nil, nil
+	}
+	return data, err
+}
+
+func (t auditTx) PutTiles(tiles []tree.TileData) error {
+	for _, tile := range tiles {
+		if _, err := t.exec(`INSERT INTO audit_tile (level, idx, data) VALUES ($1, $2, $3) ON CONFLICT (level, idx) DO UPDATE SET data = excluded.data`,
+			tile.Level, int64(tile.Index), tile.Data); err != nil {
+			return fmt.Errorf("write %s: %w", tile.Path(), err)
+		}
+	}
+	return nil
+}
+
+func (t auditTx) State() (audit.State, error) {
+	var size int64
+	var root, intentRoot []byte
+	var intentSize sql.NullInt64
+	err := t.one([]any{&size, &root, &intentSize, &intentRoot}, `SELECT size, root, intent_size, intent_root FROM audit_tree WHERE id = 1`)
+	if errors.Is(err, errNoRow) {
+		return audit.State{Head: tree.Head{Root: tree.EmptyRoot()}}, nil
+	}
+	if err != nil {
+		return audit.State{}, fmt.Errorf("read tree head: %w", err)
+	}
+	head, err := headOf(size, root)
+	s := audit.State{Head: head}
+	if err == nil && intentSize.Valid {
+		var intent tree.Head
+		intent, err = headOf(intentSize.Int64, intentRoot)
+		s.Intent = &intent
+	}
+	return s, err
+}
+
+func headOf(size int64, root []byte) (tree.Head, error) {
+	if size < 0 || len(root) != tree.HashSize {
+		return tree.Head{}, fmt.Errorf("tree head of size %d with a root of %d bytes", size, len(root))
+	}
+	return tree.Head{Size: uint64(size), Root: tree.Hash(root)}, nil
+}
+
+func (t auditTx) PutHead(old, now tree.Head) error {
+	n, err := t.exec(`
+		INSERT INTO audit_tree (id, size, root) VALUES (1, $1, $2)
+		ON CONFLICT (id) DO UPDATE SET size = excluded.size, root = excluded.root WHERE audit_tree.size = $3 AND audit_tree.root = $4`,
+		int64(now.Size), now.Root[:], int64(old.Size), old.Root[:])
+	if err == nil && n != 1 {
+		err = fmt.Errorf("the head is no longer that of size %d", old.Size)
+	}
+	return err
+}
+
+func (t auditTx) PutIntent(head tree.Head) error {
+	_, err := t.exec(`
+		INSERT INTO audit_tree (id, size, root, intent_size, intent_root) VALUES (1, $1, $2, $1, $2)
+		ON CONFLICT (id) DO UPDATE SET intent_size = excluded.intent_size, intent_root = excluded.intent_root`,
+		int64(head.Size), head.Root[:])
+	return err
+}
+
+const checkpointColumns = `SELECT size, root, note, cosignatures, at FROM audit_checkpoint `
+
+func (t auditTx) Checkpoint(cosignatures int) (audit.Signed, error) {
+	return t.checkpoint(checkpointColumns+`WHERE cosignatures >= $1 ORDER BY size DESC LIMIT 1`, int64(cosignatures))
+}
+
+func (t auditTx) CheckpointAt(size uint64) (audit.Signed, error) {
+	return t.checkpoint(checkpointColumns+`WHERE size = $1`, int64(size))
+}
+
+func (t auditTx) checkpoint(query string, arg int64) (s audit.Signed, err error) {
+	var size, at int64
+	var root []byte
+	err = t.one([]any{&size, &root, &s.Note, &s.Cosignatures, &at}, query, arg)
+	if errors.Is(err, errNoRow) {
+		return s, audit.ErrPending.With("no such checkpoint (%d)", arg)
+	}
+	if err == nil {
+		s.Head, err = headOf(size, root)
+	}
+	s.At = fromMicros(at)
+	return s, err
+}
+
+func (t auditTx) PutCheckpoint(s audit.Signed, prune time.Time) error {
+	if _, err := t.exec(`INSERT INTO audit_checkpoint (size, root, note, cosignatures, at) VALUES ($1, $2, $3, $4, $5)`,
+		int64(s.Head.Size), s.Head.Root[:], s.Note, s.Cosignatures, micros(s.At)); err != nil {
+		return err
+	}
+	_, err := t.exec(`DELETE FROM audit_checkpoint WHERE at < $1 AND EXISTS (SELECT 1 FROM audit_checkpoint AS newer
+		WHERE newer.size > audit_checkpoint.size AND newer.cosignatures >= audit_checkpoint.cosignatures)`, micros(prune))
+	return err
+}
+
+func (t auditTx) PutCosigned(size uint64, old, now []byte, cosignatures int) (bool, error) {
+	n, err := t.exec(`UPDATE audit_checkpoint SET note = $1, cosignatures = $2 WHERE size = $3 AND note = $4`,
+		bytes.Clone(now), cosignatures, int64(size), old)
+	return n == 1, err
+}

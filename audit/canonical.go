@@ -1,0 +1,93 @@
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// object is a JSON object of strings, small integers, lists of strings and further objects: all that a leaf needs.
+type object map[string]any
+
+// canonical writes an object after RFC 8785 (JCS). Keys are ASCII here, so that order by bytes is the order JCS asks for.
+func canonical(o object) []byte { return appendValue(nil, o) }
+
+func appendValue(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		return appendString(b, v)
+	case int:
+		return strconv.AppendInt(b, int64(v), 10)
+	case []string:
+		b = append(b, '[')
+		for i, s := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, s)
+		}
+		return append(b, ']')
+	case map[string]string:
+		o := object{}
+		for k, s := range v {
+			o[k] = s
+		}
+		return appendValue(b, o)
+	case object:
+		b = append(b, '{')
+		for i, k := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendValue(append(appendString(b, k), ':'), v[k])
+		}
+		return append(b, '}')
+	}
+	return append(b, "null"...)
+}
+
+// appendString escapes what RFC 8785 section 3.2.2.2 escapes, and nothing else.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r < 0x20:
+			b = append(b, shortEscape(byte(r))...)
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return append(b, '"')
+}
+
+func shortEscape(c byte) string {
+	switch c {
+	case '\b':
+		return `\b`
+	case '\t':
+		return `\t`
+	case '\n':
+		return `\n`
+	case '\f':
+		return `\f`
+	case '\r':
+		return `\r`
+	}
+	const hex = "0123456789abcdef"
+	return `\u00` + string([]byte{hex[c>>4], hex[c&15]})
+}
+
+var errNotCanonical = errors.New("not canonical JSON of a known form")
+
+// decode reads JSON into dst; the caller proves strictness by writing it again.
+func decode(b []byte, dst any) error {
+	if !utf8.Valid(b) || json.Unmarshal(b, dst) != nil {
+		return errNotCanonical
+	}
+	return nil
+}

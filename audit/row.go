@@ -1,0 +1,198 @@
+package audit
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"hufu/internal/gm"
+)
+
+// Row is an entry as it is stored. All but Index is written once, with the act.
+type Row struct {
+	Leaf      []byte // the tree's leaf, public; see ParseLeaf
+	ID        string // from here on to Actor: the leaf's own fields, once more, to search by
+	At        time.Time
+	Action    string
+	Object    Object
+	Actor     string
+	Subject   string // whose key seals Sealed; "" = nobody's
+	Sealed    []byte // SM4-GCM of salt ‖ plaintext under the subject's key; nil when nothing is sealed
+	Tag       []byte // HMAC-SM3 over Leaf, Subject and Sealed
+	Index     uint64 // in the tree, when Sequenced
+	Sequenced bool
+}
+
+// Keys are the two data keys of the record, from the key store.
+type Keys struct {
+	Wrap []byte // gm.KeySize bytes: wraps the subjects' keys
+	Tag  []byte // at least 16 bytes: the HMAC-SM3 of the rows
+}
+
+// Check refuses keys of a wrong length.
+func (k Keys) Check() error {
+	if len(k.Wrap) != gm.KeySize || len(k.Tag) < 16 {
+		return fmt.Errorf("audit keys: %d bytes to wrap, %d to tag", len(k.Wrap), len(k.Tag))
+	}
+	return nil
+}
+
+// Rows is what Write needs of the transaction that also makes the change.
+type Rows interface {
+	// Keys returns the data keys of the record, or refuses while they are not open.
+	Keys() (Keys, error)
+	// SubjectKey returns the wrapped key of a subject; found and empty means that it was destroyed.
+	SubjectKey(subject string) (wrapped []byte, found bool, err error)
+	// AddSubjectKey keeps a wrapped key, unless the subject has one by now or had one that was destroyed.
+	AddSubjectKey(subject string, wrapped []byte, at time.Time) error
+	// AddRow inserts a row that is not sequenced yet.
+	AddRow(Row) error
+}
+
+// Write records an entry: it is what every store's Record does. The sealed part stands under the key of Subject, or of
+// the actor's own subject when the entry has none. Of an erased subject nothing is sealed any more.
+func Write(w Rows, now time.Time, e Entry) error {
+	if e.ID == "" {
+		e.ID = rand.Text()
+	}
+	if e.At.IsZero() {
+		e.At = now
+	}
+	if err := e.Check(); err != nil {
+		return err
+	}
+	keys, err := w.Keys()
+	if err != nil {
+		return fmt.Errorf("record %s: %w", e.Action, err)
+	}
+	if e.Subject == "" && hasDetail(e) {
+		e.Subject = e.Actor.Subject
+	}
+	key, err := subjectKey(w, keys, now, e.Subject)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", e.Action, err)
+	}
+	row, err := seal(e, key, keys)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", e.Action, err)
+	}
+	if err := w.AddRow(row); err != nil {
+		return fmt.Errorf("record %s: %w", e.Action, err)
+	}
+	return nil
+}
+
+// subjectKey returns the subject's key, made now if need be; nil for no subject and for an erased one.
+func subjectKey(w Rows, keys Keys, now time.Time, subject string) ([]byte, error) {
+	if subject == "" {
+		return nil, nil
+	}
+	wrapped, found, err := w.SubjectKey(subject)
+	if err == nil && !found {
+		if wrapped, err = gm.Seal(keys.Wrap, randomBytes(gm.KeySize), wrapContext(subject)); err == nil {
+			err = w.AddSubjectKey(subject, wrapped, now)
+		}
+		if err == nil { // another transaction may have been first
+			wrapped, _, err = w.SubjectKey(subject)
+		}
+	}
+	if err != nil || len(wrapped) == 0 {
+		return nil, err
+	}
+	return gm.Open(keys.Wrap, wrapped, wrapContext(subject))
+}
+
+func hasDetail(e Entry) bool {
+	return e.Actor.Subject != "" && (e.Actor.Session != "" || e.Actor.Peer != "" || len(e.Actor.Roles) > 0 || e.Actor.AuthLevel != 0 || e.Actor.IdentityLevel != 0)
+}
+
+// seal turns an entry into its row. A nil key seals nothing and commits to nothing.
+func seal(e Entry, key []byte, keys Keys) (Row, error) {
+	leaf := Leaf{
+		ID: e.ID, At: e.At.UTC().Truncate(time.Microsecond), Action: e.Action, Object: e.Object, Actor: e.Actor.String(),
+		For: e.Actor.For, Via: e.Actor.Client, Public: e.Public,
+	}
+	row := Row{ID: leaf.ID, At: leaf.At, Action: leaf.Action, Object: leaf.Object, Actor: leaf.Actor, Subject: e.Subject}
+	if key != nil {
+		salt, plaintext := randomBytes(saltSize), detailOf(e).bytes()
+		sealed, err := gm.Seal(key, slices.Concat(salt, plaintext), sealContext(e.ID))
+		if err != nil {
+			return Row{}, err
+		}
+		leaf.Commitment, row.Sealed = commit(salt, plaintext), sealed
+	}
+	row.Leaf = leaf.Bytes()
+	if _, err := ParseLeaf(row.Leaf); err != nil {
+		return Row{}, ErrEntry.With("%w", err)
+	}
+	row.Tag = row.tag(keys.Tag)
+	return row, nil
+}
+
+const saltSize = 32
+
+func detailOf(e Entry) detail {
+	d := detail{Personal: e.Personal, Session: e.Actor.Session, Peer: e.Actor.Peer, IdentityLevel: int(e.Actor.IdentityLevel), AuthLevel: int(e.Actor.AuthLevel)}
+	for _, r := range e.Actor.Roles {
+		d.Roles = append(d.Roles, string(r))
+	}
+	return d
+}
+
+// errRow is a row that its tag or its own leaf contradicts.
+var errRow = errors.New("the stored row was changed")
+
+// open returns the sealed part, checked against the leaf's commitment.
+func (r Row) open(key []byte) (detail, error) {
+	leaf, err := ParseLeaf(r.Leaf)
+	if err != nil {
+		return detail{}, err
+	}
+	plaintext, err := gm.Open(key, r.Sealed, sealContext(r.ID))
+	if err != nil {
+		return detail{}, err
+	}
+	if len(plaintext) < saltSize || !hmac.Equal(commit(plaintext[:saltSize], plaintext[saltSize:]), leaf.Commitment) {
+		return detail{}, fmt.Errorf("row %s: %w: the sealed part is not what the leaf commits to", r.ID, errRow)
+	}
+	var d detail
+	return d, decode(plaintext[saltSize:], &d)
+}
+
+// check refuses a row whose tag is wrong or whose columns differ from its leaf.
+func (r Row) check(tagKey []byte) error {
+	if !hmac.Equal(r.Tag, r.tag(tagKey)) {
+		return fmt.Errorf("row %s: %w: wrong tag", r.ID, errRow)
+	}
+	l, err := ParseLeaf(r.Leaf)
+	if err != nil {
+		return err
+	}
+	if l.ID != r.ID || !l.At.Equal(r.At) || l.Action != r.Action || l.Object != r.Object || l.Actor != r.Actor {
+		return fmt.Errorf("row %s: %w: columns and leaf differ", r.ID, errRow)
+	}
+	return nil
+}
+
+// tag is the row's HMAC-SM3 (GB/T 39786, integrity of stored records). Each part has its length before it.
+func (r Row) tag(key []byte) []byte {
+	h := gm.NewHMAC(key)
+	for _, part := range [][]byte{[]byte("hufu audit row 1"), r.Leaf, []byte(r.Subject), r.Sealed} {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		h.Write(part)
+	}
+	return h.Sum(nil)
+}
+
+func wrapContext(subject string) []byte { return []byte("hufu audit subject key\x00" + subject) }
+func sealContext(id string) []byte      { return []byte("hufu audit entry\x00" + id) }
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails, by its contract
+	return b
+}
