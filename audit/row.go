@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"hufu/audit/tree"
 	"hufu/internal/gm"
 )
 
@@ -126,8 +127,8 @@ func seal(e Entry, key []byte, keys Keys) (Row, error) {
 		leaf.Commitment, row.Sealed = commit(salt, plaintext), sealed
 	}
 	row.Leaf = leaf.Bytes()
-	if _, err := ParseLeaf(row.Leaf); err != nil {
-		return Row{}, ErrEntry.With("%w", err)
+	if _, err := ParseLeaf(row.Leaf); err != nil || len(row.Leaf) > tree.MaxEntry {
+		return Row{}, ErrEntry.With("a leaf of %d bytes: %w", len(row.Leaf), err)
 	}
 	row.Tag = row.tag(keys.Tag)
 	return row, nil

@@ -44,7 +44,7 @@ func FuzzParseEntries(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1})
 	f.Add([]byte{0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		entries, err := splitEntries(b)
+		entries, err := SplitEntries(b, TileWidth)
 		if err != nil {
 			return
 		}

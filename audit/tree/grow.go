@@ -55,7 +55,7 @@ func (h hasher) append(head Head, read ReadTile, leaves []Hash) (Head, []TileDat
 // widen makes the tiles that a tree of size now has beyond one of size old, out of the old ones and the added nodes.
 func widen(old, now uint64, read ReadTile, added map[compact.NodeID][]byte) ([]TileData, error) {
 	var tiles []TileData
-	for level := 0; level <= maxLevel; level++ {
+	for level := 0; level <= MaxLevel; level++ {
 		for t := range Tiles(level, old, now) {
 			var content bytes.Buffer
 			if was, ok := TileAt(level, t.Index, old); ok {

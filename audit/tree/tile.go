@@ -17,7 +17,8 @@ const (
 	Entries = -1
 
 	tileHeight = 8
-	maxLevel   = 63 / tileHeight
+	// MaxLevel is the highest level of hash tiles.
+	MaxLevel = 63 / tileHeight
 )
 
 // Tile names a tile: hashes Index*256 … Index*256+Width-1 of those at tree level 8*Level.
@@ -54,7 +55,7 @@ func ParseTile(path string) (Tile, error) {
 	t := Tile{Level: Entries, Width: TileWidth}
 	var err error
 	if level != "entries" {
-		if t.Level, err = strconv.Atoi(level); err != nil || t.Level < 0 || t.Level > maxLevel {
+		if t.Level, err = strconv.Atoi(level); err != nil || t.Level < 0 || t.Level > MaxLevel {
 			return Tile{}, bad
 		}
 	}
@@ -87,7 +88,7 @@ func TileAt(level int, index, size uint64) (t Tile, ok bool) {
 		count >>= tileHeight * uint(level)
 	}
 	start := index * TileWidth
-	if level > maxLevel || level < Entries || index > 1<<55 || start >= count {
+	if level > MaxLevel || level < Entries || index > 1<<55 || start >= count {
 		return Tile{}, false
 	}
 	return Tile{Level: level, Index: index, Width: int(min(count-start, TileWidth))}, true
@@ -118,25 +119,45 @@ func AppendEntry(bundle, entry []byte) ([]byte, error) {
 
 // ParseEntries takes a bundle of exactly width entries apart. The entries share the bundle's memory.
 func ParseEntries(bundle []byte, width int) ([][]byte, error) {
-	entries, err := splitEntries(bundle)
+	entries, err := SplitEntries(bundle, TileWidth)
 	if err == nil && len(entries) != width {
 		err = fmt.Errorf("%w: a bundle of %d entries where %d belong", ErrMissing, len(entries), width)
 	}
 	return entries, err
 }
 
-func splitEntries(bundle []byte) ([][]byte, error) {
+// SplitEntries takes a bundle of at most so many entries apart. With an error it returns the entries before the fault.
+func SplitEntries(bundle []byte, most int) ([][]byte, error) {
 	var entries [][]byte
 	for len(bundle) > 0 {
-		if len(bundle) < 2 || len(entries) == TileWidth {
-			return nil, fmt.Errorf("%w: entry bundle", ErrFormat)
+		if len(bundle) < 2 || len(entries) == most {
+			return entries, fmt.Errorf("%w: bytes after entry %d of a bundle", ErrFormat, len(entries))
 		}
 		n := int(binary.BigEndian.Uint16(bundle))
 		if len(bundle) < 2+n {
-			return nil, fmt.Errorf("%w: entry bundle ends within an entry", ErrFormat)
+			return entries, fmt.Errorf("%w: entry %d of a bundle ends early", ErrFormat, len(entries))
 		}
 		entries = append(entries, bundle[2:2+n:2+n])
 		bundle = bundle[2+n:]
 	}
 	return entries, nil
+}
+
+// Prefix cuts the content of a full tile down to the width of t.
+func Prefix(full []byte, t Tile) ([]byte, error) {
+	if t.Level != Entries {
+		if len(full) < t.Width*HashSize {
+			return nil, fmt.Errorf("%w: %s", ErrMissing, t.Path())
+		}
+		return full[:t.Width*HashSize], nil
+	}
+	entries, err := SplitEntries(full, TileWidth)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, e := range entries[:min(len(entries), t.Width)] {
+		n += 2 + len(e)
+	}
+	return full[:n], nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/bits"
 	"slices"
 	"testing"
@@ -96,7 +97,7 @@ func TestTreeAgainstTransparencyDev(t *testing.T) {
 // The example of C2SP tlog-tiles: 273 full and one partial level 0 tile, one and one of level 1, one of level 2.
 func TestTilesOfSize70000(t *testing.T) {
 	got := map[int][]Tile{}
-	for level := Entries; level <= maxLevel; level++ {
+	for level := Entries; level <= MaxLevel; level++ {
 		got[level] = slices.Collect(Tiles(level, 0, 70000))
 	}
 	if len(got[0]) != 274 || got[0][273].Width != 112 || len(got[Entries]) != 274 || got[Entries][273].Width != 112 {
@@ -241,3 +242,28 @@ const (
 	knownNodeAB    = "2c537e31416ae684fd8a1552a3bcd5a452274e02a45d67c856405b3a1108ee90"
 	knownRoot3     = "a488284056c55dc49de61f149bc298010bbe1b7a67f9bc1a3316fbd829ad75df"
 )
+
+func TestBuilderMakesTheSameTiles(t *testing.T) {
+	for _, size := range []int{0, 1, 255, 256, 257, 600, 66000} {
+		s, built := shelf{}, shelf{}
+		want := s.grow(t, sm3, Head{Root: EmptyRoot()}, size, 5000)
+		b := NewBuilder(func(td TileData) {
+			if _, twice := built[Tile{td.Level, td.Index, TileWidth}]; twice || len(td.Data) != td.Width*HashSize {
+				t.Errorf("%s emitted twice or with %d bytes", td.Path(), len(td.Data))
+			}
+			built.put([]TileData{td})
+		})
+		for i := range uint64(size) {
+			if err := b.Add(LeafHash(leafAt(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.Finish()
+		if got, err := b.Head(); err != nil || got != want {
+			t.Errorf("size %d: head %v, want %v (%v)", size, got, want, err)
+		}
+		if !maps.EqualFunc(s, built, bytes.Equal) {
+			t.Errorf("size %d: %d tiles built, %d stored, or other content", size, len(built), len(s))
+		}
+	}
+}
