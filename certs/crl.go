@@ -83,7 +83,7 @@ type CRL struct {
 	Issuer                 Name
 	ThisUpdate, NextUpdate time.Time
 	Number                 *big.Int                  // nil when the list has none
-	Base                   *big.Int                  // of a delta CRL: the number of the complete list that it amends
+	BaseNumber             *big.Int                  // of a delta CRL: the number of the complete list that it amends
 	Distribution           *IssuingDistributionPoint // nil: all certificates of the issuer
 	AuthorityKeyID         []byte
 	FreshestCRL            []string

@@ -110,8 +110,8 @@ func (c *CRL) extension(e Extension) error {
 		c.Number = new(big.Int)
 		ok = readCRLNumber(&value, c.Number)
 	case OIDDeltaCRLIndicator:
-		c.Base = new(big.Int)
-		ok = readCRLNumber(&value, c.Base)
+		c.BaseNumber = new(big.Int)
+		ok = readCRLNumber(&value, c.BaseNumber)
 	case OIDAuthorityKeyID:
 		c.AuthorityKeyID, ok = readAuthorityKeyID(&value)
 	case OIDIssuingDistPoint:

@@ -22,7 +22,7 @@ const spoolLimit = 16 << 20
 type CRLTemplate struct {
 	Issuer                 *Certificate
 	Number                 uint64 // from 1, never falls
-	Base                   uint64 // a delta to the complete list of this number; 0 makes a complete list
+	BaseNumber             uint64 // a delta to the complete list of this number; 0 makes a complete list
 	ThisUpdate, NextUpdate time.Time
 	Distribution           *IssuingDistributionPoint
 	FreshestCRL            []string // where the delta of this complete list is
@@ -93,9 +93,9 @@ func (t CRLTemplate) check(signer crypto.Signer) error {
 		return errors.New("issuer or entries missing")
 	case t.Number == 0:
 		return errors.New("the number starts from 1")
-	case t.Base >= t.Number:
+	case t.BaseNumber >= t.Number:
 		return errors.New("a delta has a greater number than its base")
-	case t.Base > 0 && len(t.FreshestCRL) > 0:
+	case t.BaseNumber > 0 && len(t.FreshestCRL) > 0:
 		return errors.New("a delta does not point to a delta")
 	case !t.ThisUpdate.Before(t.NextUpdate):
 		return errors.New("nextUpdate is not after thisUpdate")
@@ -239,10 +239,11 @@ func (l *crlLayout) appendEntry(buf []byte, e CRLEntry) ([]byte, error) {
 	if len(serial) == 0 || len(serial) > maxSerialOctets {
 		return nil, fmt.Errorf("serial number of %d octets: %w", len(serial), ErrMalformed)
 	}
-	if !e.Reason.Valid() || e.Reason == ReasonRemoveFromCRL && l.t.Base == 0 {
+	if !e.Reason.Valid() || e.Reason == ReasonRemoveFromCRL && l.t.BaseNumber == 0 {
 		return nil, fmt.Errorf("serial %x: %s: %w", serial, e.Reason, ErrMalformed)
 	}
-	at, err := timeText(e.RevokedAt)
+	at := e.RevokedAt.UTC()
+	timeSize, err := timeSize(at)
 	if err != nil {
 		return nil, fmt.Errorf("serial %x: %w", serial, err)
 	}
@@ -254,13 +255,13 @@ func (l *crlLayout) appendEntry(buf []byte, e CRLEntry) ([]byte, error) {
 	if !e.InvalidityDate.IsZero() {
 		extensions += invaliditySize
 	}
-	size := 2 + pad + len(serial) + len(at)
+	size := 2 + pad + len(serial) + timeSize
 	if extensions > 0 {
 		size += 2 + extensions
 	}
 	buf = append(buf, 0x30, byte(size), 0x02, byte(pad+len(serial)))
 	buf = append(append(buf, "\x00"[:pad]...), serial...)
-	buf = append(buf, at...)
+	buf = appendTime(buf, at)
 	if extensions == 0 {
 		return buf, nil
 	}
@@ -283,18 +284,33 @@ const (
 	invaliditySize = len(invalidityHead) + len(generalTimeForm)
 )
 
-// timeText returns the whole element of a Time on the stack, since the form never exceeds 17 octets.
-func timeText(t time.Time) ([]byte, error) {
-	t = t.UTC()
-	buf := make([]byte, 0, 20)
+// timeSize is the size of a Time of the year of t, with its header.
+func timeSize(t time.Time) (int, error) {
 	switch year := t.Year(); {
 	case year >= 1950 && year < 2050:
-		return t.AppendFormat(append(buf, byte(cbasn1.UTCTime), 13), utcTimeForm), nil
+		return 2 + len(utcTimeForm), nil
 	case year >= 2050 && year <= 9999:
-		return t.AppendFormat(append(buf, byte(cbasn1.GeneralizedTime), 15), generalTimeForm), nil
+		return 2 + len(generalTimeForm), nil
 	}
-	return nil, malformed("time outside the years 1950 to 9999")
+	return 0, malformed("time outside the years 1950 to 9999")
 }
+
+// appendTime appends a Time without package time's general formatter.
+func appendTime(buf []byte, t time.Time) []byte {
+	year, month, date := t.Date()
+	hour, minute, second := t.Clock()
+	if year < 2050 {
+		buf = append(buf, byte(cbasn1.UTCTime), byte(len(utcTimeForm)))
+	} else {
+		buf = appendTwo(append(buf, byte(cbasn1.GeneralizedTime), byte(len(generalTimeForm))), year/100)
+	}
+	for _, n := range [...]int{year % 100, int(month), date, hour, minute, second} {
+		buf = appendTwo(buf, n)
+	}
+	return append(buf, 'Z')
+}
+
+func appendTwo(buf []byte, n int) []byte { return append(buf, '0'+byte(n/10), '0'+byte(n%10)) }
 
 // headerSize is the size of tag and length before n octets of content.
 func headerSize(n int) int { return len(appendHeader(make([]byte, 0, 10), 0x30, n)) }
@@ -328,8 +344,8 @@ func (t CRLTemplate) extensions() ([]byte, error) {
 				})
 			}
 			addExtension(b, OIDCRLNumber, false, func(b *cryptobyte.Builder) { b.AddASN1Uint64(t.Number) })
-			if t.Base > 0 {
-				addExtension(b, OIDDeltaCRLIndicator, true, func(b *cryptobyte.Builder) { b.AddASN1Uint64(t.Base) })
+			if t.BaseNumber > 0 {
+				addExtension(b, OIDDeltaCRLIndicator, true, func(b *cryptobyte.Builder) { b.AddASN1Uint64(t.BaseNumber) })
 			}
 			if t.Distribution != nil {
 				addExtension(b, OIDIssuingDistPoint, true, t.Distribution.add)
