@@ -37,7 +37,7 @@ func CheckPassword(account, password string) error {
 		return ErrPassword.With("in the list of common passwords")
 	case monotonous(lower):
 		return ErrPassword.With("a run or a repetition")
-	case utf8.RuneCountInString(account) >= 3 && utf8.RuneCountInString(strings.ReplaceAll(lower, account, "")) < 5:
+	case utf8.RuneCountInString(account) >= 3 && utf8.RuneCountInString(strings.ReplaceAll(lower, account, "")) < 6:
 		return ErrPassword.With("hardly more than the login name")
 	}
 	return nil

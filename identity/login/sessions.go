@@ -19,6 +19,9 @@ func hashSecret(raw []byte) []byte {
 }
 
 func parseSecret(secret string) ([]byte, bool) {
+	if len(secret) != base64.RawURLEncoding.EncodedLen(secretSize) { // the decoder would skip line ends
+		return nil, false
+	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(secret)
 	return raw, err == nil && len(raw) == secretSize
 }
