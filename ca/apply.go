@@ -1,0 +1,268 @@
+package ca
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"hufu/audit"
+	"hufu/certs"
+	"hufu/internal/actor"
+	"hufu/internal/gm"
+)
+
+// Request is what a maker asks for.
+type Request struct {
+	Profile      string
+	Holder       string            // subject id; a name for services
+	Organization string            // for officials: where they serve
+	Facts        map[string]string // the profile's fields
+	CSR          []byte            // PKCS#10, DER or PEM
+	Key          string            // idempotency key; the same maker and key give the same application
+}
+
+// ApplyForHolder is the word in a profile's apply list that lets holders apply for themselves.
+const ApplyForHolder = "holder"
+
+// Apply takes a request in. The proof of possession is checked, the key must not serve anyone or anything else, and the
+// maker must be one whom the profile allows. Where the profile approves automatically, the application comes back Approved.
+func (a *Authority) Apply(ctx context.Context, by actor.Actor, q Request) (Application, error) {
+	p := a.Profiles[q.Profile]
+	if p == nil || p.KeyFrom == "kmc" {
+		return Application{}, ErrProfile.With("profile %q", q.Profile)
+	}
+	if err := mayApply(by, p, q); err != nil {
+		return Application{}, err
+	}
+	if q.Key != "" {
+		if known, err := a.byKey(ctx, by, q.Key); err == nil || !errors.Is(err, ErrUnknown) {
+			return known, err
+		}
+	}
+	request, spki, err := a.checkRequest(p, q)
+	if err != nil {
+		return Application{}, err
+	}
+	app := Application{
+		ID: rand.Text(), Profile: p.Name, ProfileVersion: p.Version, Holder: q.Holder, Organization: q.Organization, Facts: q.Facts,
+		Request: request.Raw, SPKI: spki, State: Submitted, Maker: by, Key: q.Key, At: a.Now().UTC(),
+	}
+	holder, err := a.holder(ctx, p, app)
+	if err != nil {
+		return Application{}, err
+	}
+	if p.Approval.Officers == 0 || p.Approval.LevelFree > 0 && holder.Level >= p.Approval.LevelFree {
+		app.State, app.DecidedAt = Approved, app.At
+	}
+	if _, err := a.prepare(draft{p, request.PublicKey, holder, app.Facts, app.ID}, a.issuer(p.Issuer)); err != nil {
+		return Application{}, err // what could not be issued is refused now, not after the approval
+	}
+	err = a.Store.Update(ctx, func(w W) error {
+		if err := keyFree(w, p, app); err != nil {
+			return err
+		}
+		if err := w.AddApplication(app); err != nil {
+			return err
+		}
+		return w.Record(audit.Entry{
+			At: app.At, Actor: by, Action: "application.submit", Object: audit.Object{Kind: "application", ID: app.ID},
+			Public: map[string]string{"profile": p.Name, "state": string(app.State)},
+		})
+	})
+	if err != nil {
+		return Application{}, fmt.Errorf("apply for %q: %w", p.Name, err)
+	}
+	return app, nil
+}
+
+// mayApply decides whether the actor may apply under the profile: as the holder, or in one of the roles it lists.
+func mayApply(by actor.Actor, p *Profile, q Request) error {
+	if err := by.Known(); err != nil {
+		return err
+	}
+	if by.Capacity == actor.System {
+		return nil
+	}
+	for _, who := range p.Apply {
+		if who == ApplyForHolder && isHolder(by, p.Holder, q.Holder, q.Organization) || by.Is(actor.Role(who)) {
+			return nil
+		}
+	}
+	return ErrNotHolder.With("%s for holder %s, profile %q allows %v", by, q.Holder, p.Name, p.Apply)
+}
+
+// isHolder tells whether the actor is the holder, or acts for it, in the capacity that the kind of holder asks for.
+func isHolder(by actor.Actor, kind HolderKind, holder, organization string) bool {
+	switch kind {
+	case HolderPerson:
+		return by.Capacity == actor.Person && by.Subject == holder
+	case HolderEntity:
+		return by.Capacity == actor.Entity && by.For == holder
+	case HolderOfficial:
+		return by.Capacity == actor.Official && by.Subject == holder && by.For == organization
+	default:
+		return false
+	}
+}
+
+func (a *Authority) byKey(ctx context.Context, by actor.Actor, key string) (app Application, err error) {
+	err = a.Store.View(ctx, func(r R) error {
+		app, err = r.ApplicationByKey(by.String(), key)
+		return err
+	})
+	return app, err
+}
+
+// checkRequest parses the request, which proves possession of the key, and holds it against the profile.
+func (a *Authority) checkRequest(p *Profile, q Request) (*certs.Request, []byte, error) {
+	der := q.CSR
+	if len(der) > 0 && der[0] == '-' {
+		var err error
+		if der, err = certs.DecodePEM(der, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"); err != nil {
+			return nil, nil, ErrRequest.With("%w", err)
+		}
+	}
+	request, err := certs.ParseRequest(der)
+	if err != nil {
+		return nil, nil, ErrRequest.With("%w", err)
+	}
+	if kind := keyKind(request.PublicKey); !slices.Contains(p.Keys, kind) {
+		return nil, nil, ErrKeyKind.With("profile %q takes %v, the request has %q", p.Name, p.Keys, kind)
+	}
+	for name := range q.Facts {
+		if !slices.ContainsFunc(p.Fields, func(f Field) bool { return f.Name == name }) && p.Holder != HolderService {
+			return nil, nil, ErrFacts.With("profile %q has no field %q", p.Name, name)
+		}
+	}
+	for _, f := range p.Fields {
+		if ok, err := regexp.MatchString("^(?:"+f.Pattern+")$", q.Facts[f.Name]); err != nil || !ok {
+			return nil, nil, ErrFacts.With("field %q does not match %s", f.Name, f.Pattern)
+		}
+	}
+	spki := gm.SM3(request.RawSPKI)
+	return request, spki[:], nil
+}
+
+func keyKind(pub crypto.PublicKey) string {
+	switch k := pub.(type) {
+	case *ecdsa.PublicKey:
+		if gm.IsSM2(k) {
+			return "sm2"
+		}
+		if k.Curve.Params().Name == "P-256" {
+			return "p256"
+		}
+	case *rsa.PublicKey:
+		return "rsa"
+	}
+	return "unknown"
+}
+
+// keyFree refuses a key that was reported as lost, belongs to another holder, or serves another use. Reserving claims
+// the key; this look beforehand only spares the maker a wait.
+func keyFree(r R, p *Profile, app Application) error {
+	owner, err := r.KeyOwner(app.SPKI)
+	if errors.Is(err, ErrUnknown) {
+		return nil
+	}
+	if err == nil && (!owner.Blocked.IsZero() || owner.Holder != app.Holder || owner.Use != p.use()) {
+		err = ErrKeyUsed.With("key %x is bound to %+v", app.SPKI, owner)
+	}
+	return err
+}
+
+// Decide approves or rejects a submitted application. The checker holds RoleApprover and is not the maker; where the
+// profile asks for two officers, the first approval is kept and the second decides. A rejection needs a reason.
+func (a *Authority) Decide(ctx context.Context, by actor.Actor, id string, approve bool, reason string) (Application, error) {
+	if err := by.Require(actor.RoleApprover); err != nil {
+		return Application{}, err
+	}
+	if !approve && reason == "" {
+		return Application{}, ErrReason.With("a rejection needs a reason")
+	}
+	var app Application
+	err := a.Store.Update(ctx, func(w W) (err error) {
+		if app, err = w.Application(id); err != nil {
+			return err
+		}
+		if app.State != Submitted {
+			return ErrState.With("application %s is %s", id, app.State)
+		}
+		if err := actor.Checker(app.Maker, by); err != nil {
+			return err
+		}
+		action, now := "application.reject", a.Now().UTC()
+		state := Rejected
+		if approve {
+			app.Checkers = append(app.Checkers, by)
+			action, state = "application.approve", Submitted
+			if by.Capacity == actor.System || (actor.Quorum{K: a.officers(app)}).Met(app.Checkers) {
+				state = Approved
+			}
+		}
+		done, err := w.Decide(id, state, app.Checkers, reason, now)
+		if err == nil && !done {
+			err = ErrState.With("application %s was decided by another officer meanwhile", id)
+		}
+		if err != nil {
+			return err
+		}
+		app.State, app.Reason, app.DecidedAt = state, reason, now
+		return w.Record(audit.Entry{
+			At: now, Actor: by, Action: action, Object: audit.Object{Kind: "application", ID: id},
+			Public: map[string]string{"profile": app.Profile, "state": string(state)},
+		})
+	})
+	return app, err
+}
+
+func (a *Authority) officers(app Application) int {
+	if p := a.Profiles[app.Profile]; p != nil && p.Approval.Officers > 0 {
+		return p.Approval.Officers
+	}
+	return 1
+}
+
+// Application returns one application to its maker, to the holder, or to an officer of the registration authority.
+func (a *Authority) Application(ctx context.Context, by actor.Actor, id string) (app Application, err error) {
+	if err := by.Known(); err != nil {
+		return app, err
+	}
+	err = a.Store.View(ctx, func(r R) error {
+		app, err = r.Application(id)
+		return err
+	})
+	if err != nil {
+		return Application{}, err
+	}
+	if by.Require(actor.RoleRegistrar, actor.RoleApprover) != nil && app.Maker.Subject != by.Subject &&
+		app.Holder != by.Subject && (app.Holder != by.For || by.For == "") {
+		return Application{}, ErrUnknown.With("%s may not see application %s", by, id) // nor learn that it exists
+	}
+	return app, nil
+}
+
+// Applications lists applications for officers, newest first, at most 100.
+func (a *Authority) Applications(ctx context.Context, by actor.Actor, f ApplicationFilter) (apps []Application, err error) {
+	if err := by.Require(actor.RoleRegistrar, actor.RoleApprover); err != nil {
+		return nil, err
+	}
+	if f.Limit <= 0 || f.Limit > 100 {
+		f.Limit = 100
+	}
+	err = a.Store.View(ctx, func(r R) error {
+		apps, err = r.Applications(f)
+		return err
+	})
+	return apps, err
+}
+
+// reservationLife is how long an issuance may take from reservation to result before Recover counts it as dead.
+const reservationLife = 10 * time.Minute

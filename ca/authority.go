@@ -1,0 +1,216 @@
+package ca
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"hufu/certs"
+	"hufu/internal/actor"
+)
+
+// Holder is what the registry knows of a holder. Certificates take names and numbers from here alone.
+type Holder struct {
+	ID     string
+	Kind   HolderKind
+	Name   string
+	Number string      // resident identity number or unified social credit code (统一社会信用代码)
+	Level  actor.Level // identity level of a person; of an entity, that of its registration
+	// For officials: where they serve.
+	Organization       string
+	OrganizationNumber string
+	Post               string
+}
+
+// Registry tells who holders are. organization is set for officials only. An unknown or closed subject is a fault.
+type Registry interface {
+	Holder(ctx context.Context, subject, organization string) (Holder, error)
+}
+
+// Keys gives the authority's own keys, making them on first use. The signer never leaves its device.
+type Keys interface {
+	Signer(ctx context.Context, label string) (crypto.Signer, error)
+	Ensure(ctx context.Context, a actor.Actor, label, algorithm, purpose string) (crypto.Signer, error)
+}
+
+// EncryptionKeys is the key management centre as the authority sees it: it makes an encryption pair for a request and
+// returns the public half and the private one enveloped to the holder's signing key (SM2EnvelopedKey, GB/T 35276). Asked
+// again for the same request it returns the same.
+type EncryptionKeys interface {
+	Provide(ctx context.Context, a actor.Actor, request string, holder *ecdsa.PublicKey) (public *ecdsa.PublicKey, envelope []byte, err error)
+}
+
+// Config is what an Authority is made of; every field must be set but those marked optional.
+type Config struct {
+	Store      Store
+	Registry   Registry
+	Keys       Keys
+	Encryption EncryptionKeys
+	Profiles   map[string]*Profile
+	BaseURL    string        // where status is published, "http://localhost:8480/pki", without a slash at the end
+	Instance   byte          // of the serial numbers this node draws, 1 to 127; no two nodes have the same
+	ListLife   time.Duration // from thisUpdate to nextUpdate of a CRL; optional, a day
+	Now        func() time.Time
+}
+
+// Authority signs. It is safe for concurrent use.
+type Authority struct {
+	Config
+	mu      sync.RWMutex
+	issuers map[string]*issuer
+}
+
+// issuer is an opened authority of ours.
+type issuer struct {
+	Issuer
+	cert *certs.Certificate
+}
+
+// New checks the configuration and reads the issuers that exist.
+func New(ctx context.Context, c Config) (*Authority, error) {
+	switch {
+	case c.Store == nil || c.Registry == nil || c.Keys == nil || c.Encryption == nil || c.Now == nil:
+		return nil, errors.New("authority: store, registry, keys, encryption and clock must be set")
+	case len(c.Profiles) == 0:
+		return nil, errors.New("authority: no profiles")
+	case c.Instance < 1 || c.Instance > 127:
+		return nil, fmt.Errorf("authority: instance %d is not within 1 and 127", c.Instance)
+	case !strings.HasPrefix(c.BaseURL, "http") || strings.HasSuffix(c.BaseURL, "/"):
+		return nil, fmt.Errorf("authority: base URL %q must be an http address without a slash at the end", c.BaseURL)
+	}
+	if c.ListLife == 0 {
+		c.ListLife = 24 * time.Hour
+	}
+	a := &Authority{Config: c, issuers: map[string]*issuer{}}
+	return a, a.loadIssuers(ctx)
+}
+
+func (a *Authority) loadIssuers(ctx context.Context) error {
+	var stored []Issuer
+	err := a.Store.View(ctx, func(r R) (err error) {
+		stored, err = r.Issuers()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read issuers: %w", err)
+	}
+	loaded := make(map[string]*issuer, len(stored))
+	for _, i := range stored {
+		cert, err := certs.Parse(i.Certificate)
+		if err != nil {
+			return fmt.Errorf("issuer %q: %w", i.Name, err)
+		}
+		loaded[i.Name] = &issuer{i, cert}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.issuers = loaded
+	return nil
+}
+
+func (a *Authority) issuer(name string) *issuer {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.issuers[name]
+}
+
+// Issuers returns the certificates of the authorities, roots first, by name.
+func (a *Authority) Issuers() (names []string, chain map[string]*certs.Certificate) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	chain = make(map[string]*certs.Certificate, len(a.issuers))
+	for name, i := range a.issuers {
+		chain[name] = i.cert
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(x, y string) int {
+		rx, ry := a.issuers[x].Parent == x, a.issuers[y].Parent == y
+		switch {
+		case rx != ry && rx:
+			return -1
+		case rx != ry:
+			return 1
+		default:
+			return strings.Compare(x, y)
+		}
+	})
+	return names, chain
+}
+
+// Bootstrap makes the authorities that profiles of holder "authority" describe and that are not there yet, the self-signed
+// ones first: a key in the device, then a certificate by the same steps as every other. Run again after a crash, it goes
+// on. Only the system or a super administrator may.
+func (a *Authority) Bootstrap(ctx context.Context, by actor.Actor) error {
+	if err := by.Require(actor.RoleSuperAdmin); err != nil {
+		return err
+	}
+	var todo []*Profile
+	for _, p := range a.Profiles {
+		if p.Holder == HolderAuthority && a.issuer(p.Name) == nil {
+			todo = append(todo, p)
+		}
+	}
+	slices.SortFunc(todo, func(x, y *Profile) int {
+		switch {
+		case x.selfSigned() == y.selfSigned():
+			return strings.Compare(x.Name, y.Name)
+		case x.selfSigned():
+			return -1
+		default:
+			return 1
+		}
+	})
+	for _, p := range todo {
+		if err := a.makeIssuer(ctx, by, p); err != nil {
+			return fmt.Errorf("make authority %q: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+func (a *Authority) makeIssuer(ctx context.Context, by actor.Actor, p *Profile) error {
+	label := "ca-" + p.Name
+	own, err := a.Keys.Ensure(ctx, by, label, p.Keys[0], label)
+	if err != nil {
+		return err
+	}
+	parent := a.issuer(p.Issuer)
+	if parent == nil && !p.selfSigned() {
+		return ErrIssuer.With("issuer %q does not exist", p.Issuer)
+	}
+	draft := draft{profile: p, public: own.Public(), holder: Holder{ID: "authority:" + p.Name, Kind: HolderAuthority, Name: p.Title.ZH}}
+	ready, err := a.prepare(draft, parent)
+	if err != nil {
+		return err
+	}
+	signer := own
+	if parent != nil {
+		if signer, err = a.Keys.Signer(ctx, parent.KeyLabel); err != nil {
+			return ErrIssuer.With("key of %q: %w", parent.Name, err)
+		}
+	}
+	reserved, err := a.reserve(ctx, by, []*prepared{ready}, "bootstrap:"+p.Name)
+	if err != nil {
+		return err
+	}
+	signed, err := reserved[0].sign(signer)
+	if err != nil {
+		return err
+	}
+	err = a.Store.Update(ctx, func(w W) error {
+		if err := a.finish(w, by, signed); err != nil {
+			return err
+		}
+		return w.AddIssuer(Issuer{Name: p.Name, Parent: p.Issuer, KeyLabel: label, Certificate: signed.der})
+	})
+	if err != nil {
+		return err
+	}
+	return a.loadIssuers(ctx)
+}

@@ -1,0 +1,11 @@
+// Package configs carries the data that Hufu ships: certificate profiles,
+// licence types and examples. They are files, so that an operator can read
+// them, copy them and change them; the embedded ones are the defaults.
+package configs
+
+import "embed"
+
+// Files holds the folders of this package: profiles/, licences/.
+//
+//go:embed profiles
+var Files embed.FS
