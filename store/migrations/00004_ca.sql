@@ -92,7 +92,17 @@ CREATE TABLE ca_list (
     PRIMARY KEY (issuer, shard)
 );
 
+-- Key management centre: the public half and the envelope that only the holder can open.
+CREATE TABLE kmc_key (
+    request  TEXT   NOT NULL PRIMARY KEY,
+    holder   BYTEA  NOT NULL,
+    public   BYTEA  NOT NULL,
+    envelope BYTEA  NOT NULL,
+    at       BIGINT NOT NULL
+);
+
 -- +goose Down
+DROP TABLE kmc_key;
 DROP TABLE ca_list;
 DROP TABLE ca_revocation;
 DROP TABLE ca_key;
