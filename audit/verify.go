@@ -55,15 +55,13 @@ func VerifyExport(ctx context.Context, fetch Fetch, x Expect) (Report, error) {
 		return e.Report, nil
 	}
 	e.sortEarlier()
-	if err := e.readAll(); err != nil && !errors.Is(err, errEnough) {
+	if err := e.readAll(); err != nil {
 		return e.Report, fmt.Errorf("verify %s: %w", e.Origin, err)
 	}
 	return e.Report, nil
 }
 
 const maxFindings = 50
-
-var errEnough = errors.New("enough found")
 
 // examiner is one run of VerifyExport.
 type examiner struct {
@@ -73,6 +71,7 @@ type examiner struct {
 	fetch   Fetch
 	ids     map[string]uint64 // where an entry id was first seen
 	seen    []sighting        // earlier checkpoints, by size
+	next    int               // the first of seen whose size has not been reached
 	suspect []Finding         // entries that differ from their tile, until it is known which of the two is wrong
 
 	entries, tiles *tree.Builder // the tree as the entries make it, and as the stored leaf hashes make it
@@ -146,10 +145,11 @@ func (e *examiner) readAll() error {
 func (e *examiner) bundle(t tree.Tile) error {
 	first := t.Index * tree.TileWidth
 	bundle, err := fetchTile(e.ctx, e.fetch, t)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
 		return err
 	}
-	entries, err := tree.SplitEntries(bundle, t.Width)
+	entries, err := tree.SplitEntries(bundle, 2*tree.TileWidth) // more than belong there, so that what was inserted can be named
 	if err != nil {
 		e.add(FindMalformed, first, uint64(t.Width), "", err)
 	}
@@ -159,6 +159,7 @@ func (e *examiner) bundle(t tree.Tile) error {
 		e.leaf(first+uint64(i), entry)
 	}
 	e.Entries += uint64(len(entries))
+	path := t.Path()
 	t.Level = 0
 	want, err := e.hashes(t)
 	if err != nil {
@@ -168,7 +169,11 @@ func (e *examiner) bundle(t tree.Tile) error {
 		e.add(FindTile, first, uint64(t.Width), "", fmt.Errorf("%s: %w", t.Path(), tree.ErrMissing))
 		want = got
 	}
-	e.align(first, want, got, entries)
+	if missing {
+		e.add(FindDeleted, first, uint64(t.Width), "", fmt.Errorf("%s: %w", path, fs.ErrNotExist))
+	} else {
+		e.align(first, want, got, entries)
+	}
 	for i := range max(len(want), len(got)) {
 		if i < len(got) {
 			err = errors.Join(err, e.entries.Add(got[i]))
@@ -267,12 +272,11 @@ func (e *examiner) compareUpper(computed tree.TileData) error {
 
 // sight notes the roots at the size of an earlier checkpoint.
 func (e *examiner) sight(size uint64) {
-	for i := range e.seen {
-		if s := &e.seen[i]; s.head.Size == size {
-			byEntries, _ := e.entries.Head() // a tree that cannot be computed has the zero root, which is no root
-			byTiles, _ := e.tiles.Head()
-			s.byEntries, s.byTiles = byEntries.Root, byTiles.Root
-		}
+	for ; e.next < len(e.seen) && e.seen[e.next].head.Size == size; e.next++ {
+		s := &e.seen[e.next]
+		byEntries, _ := e.entries.Head() // a tree that cannot be computed has the zero root, which is no root
+		byTiles, _ := e.tiles.Head()
+		s.byEntries, s.byTiles = byEntries.Root, byTiles.Root
 	}
 }
 
