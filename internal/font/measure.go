@@ -53,7 +53,7 @@ const (
 func (f *Font) Wrap(text string, size, width float64) ([]string, error) {
 	var lines []string
 	for paragraph := range strings.SplitSeq(text, "\n") {
-		runes := []rune(strings.TrimSpace(paragraph))
+		runes := []rune(strings.Trim(paragraph, " "))
 		advances, err := f.Advances(string(runes), size)
 		if err != nil {
 			return nil, err
