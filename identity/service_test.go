@@ -355,6 +355,15 @@ func TestCapacitiesAndActing(t *testing.T) {
 			t.Errorf("holder %+v", h)
 		}
 
+		if in, err := w.HolderIn(w.ctx, p.ID, office.ID); err != nil || in != h {
+			t.Errorf("holder in the office %+v, %v", in, err)
+		}
+		_, err = w.HolderIn(w.ctx, p.ID, company.ID)
+		w.refused(err, identity.ErrNoPost)
+		if in, err := w.HolderIn(w.ctx, company.ID, ""); err != nil || in.Kind != identity.Entity || in.NumberType != identity.CreditCode {
+			t.Errorf("holder %+v, %v", in, err)
+		}
+
 		me := actor.Actor{Subject: p.ID, Capacity: actor.Person, Session: "s", AuthLevel: 2}
 		acting, err := w.Act(w.ctx, me, all[2])
 		if err != nil || !acting.Is(actor.RoleSealOfficer) || acting.For != office.ID || acting.Session != "s" || acting.Capacity != actor.Official {

@@ -28,6 +28,28 @@ func (s *Service) Holder(ctx context.Context, id string) (Holder, error) {
 	return h, err
 }
 
+// HolderIn is Holder for whoever names an official by person and organisation; with an empty organisation it is Holder.
+// ErrNoPost: the person has no post in force there.
+func (s *Service) HolderIn(ctx context.Context, subject, organisation string) (Holder, error) {
+	if organisation == "" {
+		return s.Holder(ctx, subject)
+	}
+	var h Holder
+	err := s.store.View(ctx, func(r R) error {
+		posts, err := r.PostsOf(subject)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(posts, func(p Post) bool { return p.Organisation == organisation })
+		if i < 0 {
+			return ErrNoPost.With("person %q in organisation %q", subject, organisation)
+		}
+		h, err = official(r, posts[i].ID, s.now())
+		return err
+	})
+	return h, err
+}
+
 func holder(r R, id string, now time.Time) (Holder, error) {
 	sub, err := r.Subject(id)
 	if errors.Is(err, ErrUnknown) {

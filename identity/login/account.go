@@ -53,6 +53,21 @@ func (s *Service) OpenAccount(ctx context.Context, a actor.Actor, n NewAccount) 
 			Subject: acc.Subject, Personal: map[string]string{"name": name, "person": acc.Subject},
 		})
 	})
+	acc.Password = ""
+	return acc, err
+}
+
+// Account returns the account of a person, without the hash, to the person, an administrator or the system.
+func (s *Service) Account(ctx context.Context, a actor.Actor, subject string) (Account, error) {
+	if err := mayManage(a, subject); err != nil {
+		return Account{}, err
+	}
+	var acc Account
+	err := s.store.View(ctx, func(r R) (err error) {
+		acc, err = r.AccountOf(subject)
+		return err
+	})
+	acc.Password = ""
 	return acc, err
 }
 

@@ -391,6 +391,11 @@ func TestListAndEnd(t *testing.T) {
 		s1, secret1 := w.open()
 		w.pass(time.Second)
 		s2, secret2 := w.open()
+		if acc, err := w.Account(t.Context(), s1.Actor(), w.zhang); err != nil || acc.Name != "zhangsan" || acc.Password != "" {
+			t.Errorf("%+v, %v", acc, err)
+		}
+		_, err = w.Account(t.Context(), stranger, w.zhang)
+		w.refused(err, login.ErrNotYours)
 		all, err := w.List(t.Context(), s1.Actor(), w.zhang)
 		if err != nil || len(all) != 2 || all[0].ID != s2.ID || all[1].ID != s1.ID || all[0].UserAgent != "Test/1" {
 			t.Errorf("%+v, %v", all, err)
