@@ -64,6 +64,9 @@ type Authority struct {
 	Config
 	mu      sync.RWMutex
 	issuers map[string]*issuer
+
+	serviceMu sync.Mutex // held while a service's key or certificate is made, so that it is made once
+	services  map[string]Service
 }
 
 // issuer is an opened authority of ours.
@@ -87,7 +90,7 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 	if c.ListLife == 0 {
 		c.ListLife = 24 * time.Hour
 	}
-	a := &Authority{Config: c, issuers: map[string]*issuer{}}
+	a := &Authority{Config: c, issuers: map[string]*issuer{}, services: map[string]Service{}}
 	return a, a.loadIssuers(ctx)
 }
 

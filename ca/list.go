@@ -1,0 +1,184 @@
+package ca
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"hufu/audit"
+	"hufu/certs"
+	"hufu/internal/actor"
+)
+
+func isUnknown(err error) bool { return errors.Is(err, ErrUnknown) }
+
+// parseSerial reads a serial number in hexadecimal.
+func parseSerial(s string) ([]byte, error) {
+	number, err := hex.DecodeString(strings.ToLower(s))
+	if err != nil || len(number) == 0 || len(number) > 20 {
+		return nil, ErrUnknown.With("serial %q is not a hexadecimal number of at most 20 octets", s)
+	}
+	return number, nil
+}
+
+// PublishLists builds the lists (CRL) of an issuer: each shard and the full one. Number and thisUpdate never go back; of
+// two builders at once the later one is dropped. Lists are built when something was revoked and, by Refresh, in time
+// before the old ones end.
+func (a *Authority) PublishLists(ctx context.Context, name string) error {
+	i := a.issuer(name)
+	if i == nil {
+		return ErrIssuer.With("issuer %q does not exist", name)
+	}
+	for shard := FullShard; shard < shards; shard++ {
+		if err := a.publishList(ctx, i, shard); err != nil {
+			return fmt.Errorf("list %d of %q: %w", shard, name, err)
+		}
+	}
+	return nil
+}
+
+func (a *Authority) publishList(ctx context.Context, i *issuer, shard int) error {
+	now := a.Now().UTC().Truncate(time.Second)
+	var last List
+	var entries []certs.CRLEntry
+	err := a.Store.View(ctx, func(r R) (err error) {
+		if last, err = r.List(i.Name, shard); err != nil && !isUnknown(err) {
+			return err
+		}
+		entries = nil
+		return r.Revocations(i.Name, shard, now, func(v Revocation) error {
+			entries = append(entries, certs.CRLEntry{Serial: v.Serial, RevokedAt: v.At, Reason: v.Reason, InvalidityDate: v.Invalid})
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if now.Before(last.ThisUpdate) {
+		now = last.ThisUpdate // the clock went back; the list must not
+	}
+	key, err := a.Keys.Signer(ctx, i.KeyLabel)
+	if err != nil {
+		return ErrIssuer.With("key of %q: %w", i.Name, err)
+	}
+	list := List{Issuer: i.Name, Shard: shard, Number: last.Number + 1, ThisUpdate: now, NextUpdate: now.Add(a.ListLife)}
+	var der bytes.Buffer
+	t := certs.CRLTemplate{
+		Issuer: i.cert, Number: list.Number, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate,
+		Entries: iter.Seq[certs.CRLEntry](func(yield func(certs.CRLEntry) bool) {
+			for _, e := range entries {
+				if !yield(e) {
+					return
+				}
+			}
+		}),
+	}
+	if shard != FullShard {
+		t.Distribution = &certs.IssuingDistributionPoint{URIs: []string{a.listURL(i.Name, shard)}}
+	}
+	if err := certs.WriteCRL(&der, t, key); err != nil {
+		return err
+	}
+	list.DER = der.Bytes()
+	return a.Store.Update(ctx, func(w W) error {
+		put, err := w.PutList(list)
+		if err != nil || !put {
+			return err
+		}
+		return w.Record(audit.Entry{
+			At: list.ThisUpdate, Actor: actor.ForSystem("publish-list"), Action: "crl.publish", Object: audit.Object{Kind: "issuer", ID: i.Name},
+			Public: map[string]string{"shard": strconv.Itoa(shard), "number": strconv.FormatUint(list.Number, 10), "entries": strconv.Itoa(len(entries))},
+		})
+	})
+}
+
+// Refresh publishes the lists that are missing or have passed half of their life.
+func (a *Authority) Refresh(ctx context.Context) error {
+	names, _ := a.Issuers()
+	for _, name := range names {
+		var stale bool
+		err := a.Store.View(ctx, func(r R) error {
+			stale = false
+			for shard := FullShard; shard < shards; shard++ {
+				l, err := r.List(name, shard)
+				if err != nil && !isUnknown(err) {
+					return err
+				}
+				stale = stale || err != nil || a.Now().After(l.ThisUpdate.Add(a.ListLife/2))
+			}
+			return nil
+		})
+		if err == nil && stale {
+			err = a.PublishLists(ctx, name)
+		}
+		if err != nil {
+			return fmt.Errorf("refresh lists of %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// List returns a published list.
+func (a *Authority) List(ctx context.Context, issuer string, shard int) (l List, err error) {
+	err = a.Store.View(ctx, func(r R) error {
+		l, err = r.List(issuer, shard)
+		return err
+	})
+	return l, err
+}
+
+// Handler serves what the authority publishes: GET /pki/ca/{issuer}.cer, GET /pki/crl/{issuer}/{shard}.crl, GET and POST
+// /pki/ocsp, POST /pki/tsa. All of it is public.
+func (a *Authority) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /pki/ca/{file}", a.serveIssuer)
+	mux.HandleFunc("GET /pki/crl/{issuer}/{file}", a.serveList)
+	mux.HandleFunc("POST /pki/ocsp", a.serveOCSPPost)
+	mux.HandleFunc("GET /pki/ocsp/{request...}", a.serveOCSPGet)
+	return mux
+}
+
+func (a *Authority) serveIssuer(w http.ResponseWriter, r *http.Request) {
+	name, ok := strings.CutSuffix(r.PathValue("file"), ".cer")
+	i := a.issuer(name)
+	if !ok || i == nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/pkix-cert")
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	_, _ = w.Write(i.cert.Raw)
+}
+
+func (a *Authority) serveList(w http.ResponseWriter, r *http.Request) {
+	name, ok := strings.CutSuffix(r.PathValue("file"), ".crl")
+	shard := FullShard
+	if name != "full" {
+		number, err := strconv.Atoi(name)
+		ok, shard = ok && err == nil && number >= 0, number
+	}
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	l, err := a.List(r.Context(), r.PathValue("issuer"), shard)
+	if isUnknown(err) {
+		http.NotFound(w, r)
+		return
+	}
+	if err != nil {
+		http.Error(w, "status is not available now", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/pkix-crl")
+	w.Header().Set("Cache-Control", "public, max-age=60, must-revalidate")
+	w.Header().Set("ETag", `"`+strconv.FormatUint(l.Number, 10)+`"`)
+	http.ServeContent(w, r, "", l.ThisUpdate, bytes.NewReader(l.DER))
+}

@@ -1,0 +1,170 @@
+package ca
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"time"
+
+	"hufu/certs"
+	"hufu/internal/actor"
+)
+
+// Service is a part of the system that signs under a certificate of its own: OCSP, time-stamps, seal making, the bundle.
+type Service struct {
+	Certificate *certs.Certificate
+	Signer      crypto.Signer
+}
+
+// renewBefore is how long before its end a service's certificate is replaced.
+const renewBefore = 30 * 24 * time.Hour
+
+// Service returns the key and the certificate of the service whose profile and key label are both called profile, making
+// either when it is missing and a new certificate when the old one nears its end. Only the system or a super administrator may.
+func (a *Authority) Service(ctx context.Context, by actor.Actor, profile string) (Service, error) {
+	if err := by.Require(actor.RoleSuperAdmin); err != nil {
+		return Service{}, err
+	}
+	p := a.Profiles[profile]
+	if p == nil || p.Holder != HolderService {
+		return Service{}, ErrProfile.With("profile %q is no service's", profile)
+	}
+	a.serviceMu.Lock()
+	defer a.serviceMu.Unlock()
+	if s, ok := a.services[profile]; ok && s.Certificate.NotAfter.After(a.Now().Add(renewBefore)) {
+		return s, nil
+	}
+	s, err := a.openService(ctx, by, p)
+	if err != nil {
+		return Service{}, fmt.Errorf("service %q: %w", profile, err)
+	}
+	a.services[profile] = s
+	return s, nil
+}
+
+func (a *Authority) openService(ctx context.Context, by actor.Actor, p *Profile) (Service, error) {
+	signer, err := a.Keys.Ensure(ctx, by, p.Name, p.Keys[0], p.Name)
+	if err != nil {
+		return Service{}, err
+	}
+	holder := "service:" + p.Name
+	current, err := a.newest(ctx, holder, p.Name, signer.Public())
+	if err == nil && current == nil {
+		current, err = a.certify(ctx, by, p, holder, signer)
+	}
+	return Service{current, signer}, err
+}
+
+// newest returns the holder's newest certificate under the profile for this very key, unless it ends soon or is revoked.
+func (a *Authority) newest(ctx context.Context, holder, profile string, key crypto.PublicKey) (found *certs.Certificate, err error) {
+	err = a.Store.View(ctx, func(r R) error {
+		records, err := r.Certificates(CertificateFilter{Holder: holder, Profile: profile, Limit: 10})
+		if err != nil {
+			return err
+		}
+		for _, c := range records {
+			if c.NotAfter.Before(a.Now().Add(renewBefore)) {
+				continue
+			}
+			if _, err := r.Revocation(c.Issuer, c.Serial); err == nil {
+				continue
+			}
+			cert, err := certs.Parse(c.DER)
+			if err != nil {
+				return err
+			}
+			if certs.SameKey(cert.PublicKey, key) {
+				found = cert
+				return nil
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+func (a *Authority) certify(ctx context.Context, by actor.Actor, p *Profile, holder string, key crypto.Signer) (*certs.Certificate, error) {
+	csr, err := certs.NewRequest(key, certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: p.Name}), certs.RequestOptions{})
+	if err != nil {
+		return nil, err
+	}
+	app, err := a.Apply(ctx, by, Request{Profile: p.Name, Holder: holder, Facts: map[string]string{"name": p.Title.ZH}, CSR: csr})
+	if err != nil {
+		return nil, err
+	}
+	if app, err = a.Issue(ctx, by, app.ID); err != nil {
+		return nil, err
+	}
+	chain, err := a.Chain(ctx, app.Certificates[0])
+	if err != nil {
+		return nil, err
+	}
+	return chain[0], nil
+}
+
+// Chain returns a certificate and its issuers, the root last. serial is hexadecimal. Certificates are public.
+func (a *Authority) Chain(ctx context.Context, serial string) ([]*certs.Certificate, error) {
+	number, err := parseSerial(serial)
+	if err != nil {
+		return nil, err
+	}
+	var record Record
+	if err := a.Store.View(ctx, func(r R) error {
+		record, err = r.CertificateBySerial(number)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	leaf, err := certs.Parse(record.DER)
+	if err != nil {
+		return nil, err
+	}
+	chain := []*certs.Certificate{leaf}
+	for name := record.Issuer; ; {
+		i := a.issuer(name)
+		if i == nil {
+			return nil, ErrIssuer.With("issuer %q of %s is not loaded", name, serial)
+		}
+		if chain[len(chain)-1].SerialHex() != i.cert.SerialHex() {
+			chain = append(chain, i.cert)
+		}
+		if i.Parent == name {
+			return chain, nil
+		}
+		name = i.Parent
+	}
+}
+
+// Certificates lists a holder's certificates, newest first, at most 100: to the holder, whoever acts for it, and officers.
+func (a *Authority) Certificates(ctx context.Context, by actor.Actor, f CertificateFilter) (all []Record, err error) {
+	if err := by.Known(); err != nil {
+		return nil, err
+	}
+	if by.Require(actor.RoleRegistrar, actor.RoleApprover, actor.RoleBusinessAdmin) != nil && (f.Holder == "" || f.Holder != by.Subject && f.Holder != by.For) {
+		return nil, ErrNotHolder.With("%s may not list certificates of %q", by, f.Holder)
+	}
+	if f.Limit <= 0 || f.Limit > 100 {
+		f.Limit = 100
+	}
+	err = a.Store.View(ctx, func(r R) error {
+		all, err = r.Certificates(f)
+		return err
+	})
+	return all, err
+}
+
+// Revoked tells whether and how a certificate of ours was revoked; ok is false when it was not.
+func (a *Authority) Revoked(ctx context.Context, issuer string, serial []byte) (r Revocation, ok bool, err error) {
+	err = a.Store.View(ctx, func(read R) error {
+		r, err = read.Revocation(issuer, serial)
+		return err
+	})
+	switch {
+	case err == nil:
+		return r, true, nil
+	case isUnknown(err):
+		return r, false, nil
+	default:
+		return r, false, err
+	}
+}
