@@ -230,8 +230,9 @@ func (r *reader) publicKey(c *Certificate, s *cryptobyte.String) error {
 
 func (r *reader) uniqueIDs(s *cryptobyte.String) error {
 	for tag := cbasn1.Tag(1); tag <= 2; tag++ {
+		var ignored cryptobyte.String
 		var present bool
-		if !s.ReadOptionalASN1(nil, &present, tag.ContextSpecific()) {
+		if !s.ReadOptionalASN1(&ignored, &present, tag.ContextSpecific()) {
 			return malformed("unique identifier")
 		}
 		if present {

@@ -36,12 +36,12 @@ func (r *reader) distributionPoints(v cryptobyte.String, where string) ([]string
 }
 
 func (r *reader) distributionPoint(s *cryptobyte.String, where string) ([]string, error) {
-	var one, name, full cryptobyte.String
+	var one, name, full, ignored cryptobyte.String
 	var hasName, hasFull, hasReasons, hasIssuer bool
 	if !s.ReadASN1(&one, cbasn1.SEQUENCE) ||
 		!one.ReadOptionalASN1(&name, &hasName, contextConstructed(0)) ||
-		!one.ReadOptionalASN1(nil, &hasReasons, contextTag(1)) ||
-		!one.ReadOptionalASN1(nil, &hasIssuer, contextConstructed(2)) || !one.Empty() {
+		!one.ReadOptionalASN1(&ignored, &hasReasons, contextTag(1)) ||
+		!one.ReadOptionalASN1(&ignored, &hasIssuer, contextConstructed(2)) || !one.Empty() {
 		return nil, malformed("%s", where)
 	}
 	if !hasName || hasReasons || hasIssuer {

@@ -215,7 +215,7 @@ func RevocationFromCRLs(crls []*CRL, at time.Time) Revocation {
 			}
 			if err != nil {
 				if answer.State == RevocationUnknown && answer.Produced.IsZero() {
-					answer.Code, answer.Evidence = "revocation.crl-signature", "CRL of "+list.Issuer.String()+": signature does not verify"
+					answer.Code, answer.Evidence = "revocation.crl-signature", err.Error()
 				}
 				continue
 			}
