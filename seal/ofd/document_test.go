@@ -107,13 +107,13 @@ func TestEveryPartOfANewDocumentIsProtected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stray, err := proof.With("Doc_0/LogProof.json", []byte("{}"))
+	stray, err := proof.With("Doc_0/LogProof.txt", []byte("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	pc, pm, all := open(t, stray.Bytes())
 	for _, it := range pc.Coverage(pm, all, all.List[0]) {
-		want := map[string]State{p.LogProofPath(): Later, "Doc_0/LogProof.json": UnlistedOrphan}[it.Path]
+		want := map[string]State{p.LogProofPath(): Later, "Doc_0/LogProof.txt": UnlistedOrphan}[it.Path]
 		if want != "" && it.State != want {
 			t.Errorf("%s is %s", it.Path, it.State)
 		}

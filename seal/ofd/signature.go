@@ -17,7 +17,7 @@ const (
 
 // LogProofName is our side file in a signature's folder: the inclusion proof of the use of the seal. It is made after
 // the signature and so never listed; coverage knows it by this name.
-const LogProofName = "LogProof.json"
+const LogProofName = "LogProof.txt"
 
 // Reference is one protected file of a signature.
 type Reference struct {
