@@ -25,6 +25,9 @@ type Query struct {
 	Personal bool      // open the sealed parts too; that is itself recorded
 }
 
+// Scope is what an access token must carry to search the record; a session needs none.
+const Scope = "audit"
+
 const maxPage, defaultPage = 100, 50
 
 // Page is one page of entries, newest first.
@@ -70,6 +73,12 @@ func (l *Log) Search(ctx context.Context, who actor.Actor, q Query) (page Page, 
 }
 
 func authorize(who actor.Actor, q Query) (Query, error) {
+	if err := who.Known(); err != nil {
+		return q, err
+	}
+	if !who.Allows(Scope) {
+		return q, actor.ErrRole.With("%s calls with a token that lacks scope %q", who, Scope)
+	}
 	own := q.Subject != "" && q.Subject == who.Subject
 	if err := who.Require(actor.RoleAuditAdmin); err != nil && !own {
 		return q, err
