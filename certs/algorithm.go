@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
+	"errors"
 	"fmt"
 	"hash"
 
@@ -238,4 +239,13 @@ func VerifyDigest(pub crypto.PublicKey, alg SignatureAlgorithm, digest, sig []by
 		return fmt.Errorf("%s: %w", alg, ErrSignature)
 	}
 	return nil
+}
+
+// explainID turns a failed SM2 signature into ErrWrongID when it verifies under the empty id.
+func explainID(err error, pub crypto.PublicKey, alg SignatureAlgorithm, message, sig []byte) error {
+	key, ok := pub.(*ecdsa.PublicKey)
+	if errors.Is(err, ErrSignature) && alg == SM2WithSM3 && ok && gm.IsSM2(key) && gm.VerifyID(key, nil, message, sig) {
+		return ErrWrongID
+	}
+	return err
 }

@@ -21,6 +21,9 @@ var (
 	ErrWeak = errors.New("algorithm or key too weak")
 	// ErrSignature: the signature does not verify.
 	ErrSignature = errors.New("signature does not verify")
+	// ErrWrongID: an SM2 signature that verifies under the empty id, which openssl uses when -sigopt
+	// distid:1234567812345678 is left out. It is an ErrSignature too.
+	ErrWrongID = fmt.Errorf("SM2 signature was made with the empty id instead of 1234567812345678: %w", ErrSignature)
 )
 
 // malformed is an ErrMalformed with words of what was read.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -118,4 +119,89 @@ func FuzzParseName(f *testing.F) {
 			t.Fatalf("%x is written %x", der, again)
 		}
 	})
+}
+
+var fuzzedExtensions = []OID{
+	OIDSubjectKeyID, OIDAuthorityKeyID, OIDKeyUsage, OIDExtKeyUsage, OIDBasicConstraints, OIDSubjectAltName, OIDNameConstraints,
+	OIDCRLDistributionPoints, OIDFreshestCRL, OIDAuthorityInfoAccess, OIDCertificatePolicies, OIDPolicyMappings,
+	OIDPolicyConstraints, OIDInhibitAnyPolicy, OIDOCSPNoCheck, OIDIdentityPerson, OIDIdentityTax,
+}
+
+// exactly are the extensions whose every strict form is one that we write, so that they must come back the same.
+var exactly = []OID{
+	OIDSubjectKeyID, OIDKeyUsage, OIDExtKeyUsage, OIDPolicyMappings, OIDPolicyConstraints, OIDInhibitAnyPolicy, OIDOCSPNoCheck, OIDIdentityPerson,
+}
+
+// FuzzExtension reads the value of each kind of extension, which a mutated certificate hardly ever reaches.
+func FuzzExtension(f *testing.F) {
+	n := 1
+	tmpl := full(testKey(f))
+	asCA(2)(&tmpl)
+	tmpl.SubjectKeyID = []byte{1}
+	tmpl.PolicyMappings = []PolicyMapping{{"1.2.3", "1.2.4"}}
+	tmpl.PolicyConstraints, tmpl.InhibitAnyPolicy = &PolicyConstraints{0, 1}, &n
+	tmpl.NameConstraints, tmpl.OCSPNoCheck = sampleConstraints(), true
+	seeds, err := tmpl.extensions()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, e := range seeds {
+		f.Add(uint8(max(0, slices.Index(fuzzedExtensions, e.ID))), e.Critical, e.Value)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, critical bool, value []byte) {
+		e := Extension{ID: fuzzedExtensions[int(which)%len(fuzzedExtensions)], Critical: critical, Value: value}
+		read := func(r *reader) (*Certificate, error) {
+			c := &Certificate{MaxPathLen: -1, RequireExplicit: -1, InhibitMapping: -1, InhibitAnyPolicy: -1, Extensions: []Extension{e}}
+			return c, r.interpret(c)
+		}
+		lenient := reader{lenient: true}
+		loose, err := read(&lenient)
+		if err != nil {
+			t.Fatalf("the lenient reader refused: %v", err)
+		}
+		if loose.NameConstraints != nil {
+			budget := maxNameComparisons
+			loose.NameConstraints.check(full(testKey(t)).AltNames, &budget)
+		}
+		strict, err := read(&reader{})
+		if err != nil {
+			return
+		}
+		if len(lenient.notes) > 0 || len(loose.UnknownCritical) > 0 {
+			t.Fatalf("strict takes what lenient notes: %q %v", lenient.notes, loose.UnknownCritical)
+		}
+		if !slices.Contains(exactly, e.ID) || strict.RequireExplicit == maxSkip || strict.InhibitMapping == maxSkip || strict.InhibitAnyPolicy == maxSkip {
+			return
+		}
+		again := rebuild(strict)
+		list, err := again.extensions()
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(list, func(x Extension) bool { return x.ID == e.ID })
+		if i < 0 || !bytes.Equal(list[i].Value, value) {
+			t.Fatalf("%s %x is written differently: %v", e.ID, value, list)
+		}
+	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	der, err := os.ReadFile("testdata/person-sign.der")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Parse(der); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkBuildTBS(b *testing.B) {
+	tmpl := goldenTemplate(b)
+	for b.Loop() {
+		if _, err := BuildTBS(tmpl); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

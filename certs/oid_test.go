@@ -2,6 +2,7 @@ package certs
 
 import (
 	"encoding/asn1"
+	"encoding/json"
 	"testing"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -56,5 +57,20 @@ func TestOIDKeepsLargeArcs(t *testing.T) {
 func TestOIDUnder(t *testing.T) {
 	if !OIDIdentityResident2023.Under(OIDIdentityPerson) || OIDIdentitySocial.Under(OIDIdentityPerson) || OID("1.23").Under("1.2") {
 		t.Error("Under compares text, not arcs")
+	}
+}
+
+func TestOIDAsText(t *testing.T) {
+	var got map[OID]string
+	if err := json.Unmarshal([]byte(`{"1.2.3":"x"}`), &got); err != nil || got["1.2.3"] != "x" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{`{"":"x"}`, `{"1.2.":"x"}`} {
+		if err := json.Unmarshal([]byte(bad), &got); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+	if out, err := json.Marshal(OIDSM2); err != nil || string(out) != `"1.2.156.10197.1.301"` {
+		t.Errorf("%s, %v", out, err)
 	}
 }

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -212,6 +213,9 @@ func RevocationFromCRLs(crls []*CRL, at time.Time) Revocation {
 			if !known {
 				err = list.CheckSignature(issuer)
 				checked[list] = err
+			}
+			if errors.Is(err, ErrWrongIssuer) { // another key of the same name: it says nothing of this certificate
+				continue
 			}
 			if err != nil {
 				if answer.State == RevocationUnknown && answer.Produced.IsZero() {

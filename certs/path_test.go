@@ -417,7 +417,8 @@ func TestRevocationFromCRLs(t *testing.T) {
 	}
 	revoked := CRLEntry{Serial: leaf.Serial, RevokedAt: day.Add(-2 * time.Hour), Reason: ReasonKeyCompromise}
 	hold := CRLEntry{Serial: leaf.Serial, RevokedAt: day.Add(-2 * time.Hour), Reason: ReasonCertificateHold}
-	impostor := under(t, root, person("签发"), newSM2(t), asCA(0))
+	namesake := under(t, root, person("签发"), newSM2(t), asCA(0))
+	impostor := under(t, root, person("签发"), newSM2(t), asCA(0), func(x *Template) { x.SubjectKeyID = issuing.SubjectKeyID })
 	of := list(root, 1, day.Add(-time.Hour))
 	for _, row := range []struct {
 		name    string
@@ -436,6 +437,7 @@ func TestRevocationFromCRLs(t *testing.T) {
 		{"stale and on hold", []*CRL{of, list(issuing, 1, day.AddDate(0, 0, -9), hold)}, Indeterminate, "revocation.stale"},
 		{"made later", []*CRL{of, list(issuing, 1, day.AddDate(0, 1, 0))}, Passed, ""},
 		{"made after the end", []*CRL{of, list(issuing, 1, day.AddDate(3, 0, 0))}, Indeterminate, "revocation.after-end"},
+		{"of another key of that name", []*CRL{of, list(namesake, 9, day.Add(-time.Minute))}, Indeterminate, "revocation.no-crl"},
 		{"forged", []*CRL{of, list(impostor, 9, day.Add(-time.Minute))}, Indeterminate, "revocation.crl-signature"},
 		{"forged beside a true one", []*CRL{of, list(impostor, 9, day.Add(-time.Minute)), list(issuing, 1, day.Add(-time.Hour), revoked)}, Failed, "revocation.revoked"},
 	} {

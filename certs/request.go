@@ -3,15 +3,12 @@ package certs
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
-
-	"hufu/internal/gm"
 )
 
 // MaxRequestSize bounds a certificate request.
@@ -119,10 +116,6 @@ func requestAttribute(id OID, value func(b *cryptobyte.Builder)) ([]byte, error)
 	})
 	return b.Bytes()
 }
-
-// ErrWrongID: an SM2 signature that verifies under the empty id, which openssl uses when -sigopt
-// distid:1234567812345678 is left out. It is an ErrSignature too.
-var ErrWrongID = fmt.Errorf("SM2 signature was made with the empty id instead of 1234567812345678: %w", ErrSignature)
 
 // ParseRequest reads a request and verifies its proof of possession. Refused with different errors are: too
 // large (ErrTooLarge), trailing bytes (ErrTrailing), other malformed DER (ErrMalformed), a key off its curve or on
@@ -274,13 +267,4 @@ func (r *reader) requestAttribute(req *Request, a RequestAttribute) error {
 func (req *Request) checkPossession() error {
 	err := CheckSignature(req.PublicKey, req.SignatureAlgorithm, req.RawInfo, req.Signature)
 	return explainID(err, req.PublicKey, req.SignatureAlgorithm, req.RawInfo, req.Signature)
-}
-
-// explainID turns a failed SM2 signature into ErrWrongID when it verifies under the empty id.
-func explainID(err error, pub crypto.PublicKey, alg SignatureAlgorithm, message, sig []byte) error {
-	key, ok := pub.(*ecdsa.PublicKey)
-	if errors.Is(err, ErrSignature) && alg == SM2WithSM3 && ok && gm.IsSM2(key) && gm.VerifyID(key, nil, message, sig) {
-		return ErrWrongID
-	}
-	return err
 }
