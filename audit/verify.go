@@ -73,6 +73,7 @@ type examiner struct {
 	seen    []sighting        // earlier checkpoints, by size
 	next    int               // the first of seen whose size has not been reached
 	suspect []Finding         // entries that differ from their tile, until it is known which of the two is wrong
+	inner   []Finding         // inner tiles that differ from the leaf hashes, told after the entries themselves
 
 	entries, tiles *tree.Builder // the tree as the entries make it, and as the stored leaf hashes make it
 }
@@ -263,7 +264,8 @@ func (e *examiner) compareUpper(computed tree.TileData) error {
 	for i := range t.Width {
 		h := tree.Hash(computed.Data[i*tree.HashSize : (i+1)*tree.HashSize])
 		if stored == nil || stored[i] != h {
-			e.add(FindTile, (t.Index*tree.TileWidth+uint64(i))*span, span, "", fmt.Errorf("%s: %w", t.Path(), tree.ErrMismatch))
+			first := (t.Index*tree.TileWidth + uint64(i)) * span
+			e.inner = append(e.inner, finding(FindTile, first, span, "", fmt.Errorf("%s: %w", t.Path(), tree.ErrMismatch)))
 			return nil
 		}
 	}
@@ -293,6 +295,7 @@ func (e *examiner) judge() error {
 		}
 		e.add(s.Code, s.Index, s.Count, s.Entry, nil)
 	}
+	e.Findings = append(e.Findings, e.inner[:min(len(e.inner), maxFindings-len(e.Findings))]...)
 	if byEntries != e.Head && byTiles != e.Head {
 		e.add(FindRoot, 0, e.Head.Size, "", fmt.Errorf("entries give %s, tiles %s, signed is %s", byEntries.Root, byTiles.Root, e.Head.Root))
 	}
