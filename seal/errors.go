@@ -1,0 +1,25 @@
+package seal
+
+import "hufu/internal/fault"
+
+// The refusals of seals and their use.
+var (
+	ErrUnknown = fault.New(fault.NotFound, "seal.unknown",
+		"There is no such seal. Check the seal code.", "没有这枚印章。请核对印章编码。")
+	ErrState = fault.New(fault.Conflict, "seal.state",
+		"The seal is not in a state that allows this; look at it again.", "印章当前状态不允许此操作，请刷新后查看。")
+	ErrFrozen = fault.New(fault.Denied, "seal.not-active",
+		"The seal is not active, so it stamps nothing. Ask the seal officer.", "该印章未处于启用状态，不能用印。请联系印章管理员。")
+	ErrEnded = fault.New(fault.Denied, "seal.ended",
+		"The seal or its certificate has ended. Have the seal made anew.", "印章或其签章证书已过有效期。请重新制章。")
+	ErrNotOwner = fault.New(fault.Denied, "seal.not-owner",
+		"You may use the seals of the organisation that you act for, if your post allows it. Choose the right capacity.", "您只能使用所代表单位的印章，且须有用印权限。请选择正确的办事身份。")
+	ErrForm = fault.New(fault.Invalid, "seal.form",
+		"A field of the seal is missing or wrong. Correct it and try again.", "印章信息缺失或有误。请更正后重试。")
+	ErrDocument = fault.New(fault.Invalid, "seal.document",
+		"The document cannot be stamped. Give the original OFD file.", "该文件无法加盖印章。请提供 OFD 原文件。")
+	ErrReason = fault.New(fault.Invalid, "seal.reason",
+		"Say why, in 1 to 200 characters.", "请用 1 至 200 个字说明原因。")
+	ErrMake = fault.New(fault.Unavailable, "seal.make",
+		"The seal could not be finished now. Try again; nothing is lost.", "印章暂时无法制作完成，请重试；已完成的步骤不会丢失。")
+)
