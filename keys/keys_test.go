@@ -298,6 +298,32 @@ func TestNodesRace(t *testing.T) {
 	})
 }
 
+// While one node waits for its device, another takes up what looks left behind. Both end with the same version, and the
+// device holds no key that belongs to nothing.
+func TestSlowMakerIsOvertaken(t *testing.T) {
+	each(t, func(t *testing.T, r rig) {
+		ctx, nothing := t.Context(), func() {}
+		var taken keys.Version
+		overtake := func(label string) func() {
+			return func() {
+				var err error
+				taken, err = r.node(t).Ensure(ctx, system, label, keys.TSA, keys.SM2)
+				ok(t, "overtake", err)
+			}
+		}
+		for label, d := range map[string]slowDevice{
+			"before": {r.device, overtake("before"), nothing}, // the other makes a key of its own
+			"after":  {r.device, nothing, overtake("after")},  // the other adopts ours
+		} {
+			v, err := r.nodeWith(t, r.db.Keys(), d).Ensure(ctx, system, label, keys.TSA, keys.SM2)
+			if err != nil || v.Reference != taken.Reference {
+				t.Errorf("overtaken %s the key was made: %+v, %v; the other has %s", label, v, err, taken.Reference)
+			}
+			r.sound(t)
+		}
+	})
+}
+
 // A process is stopped at each door before and behind each write. The next start brings everything in order, and the
 // same call then succeeds.
 func TestStopsAtEveryDoor(t *testing.T) {
@@ -364,6 +390,21 @@ func TestStopsAtEveryDoor(t *testing.T) {
 			if doors < 2 {
 				t.Errorf("%s has %d doors: the test says nothing", name, doors)
 			}
+		}
+	})
+}
+
+// Asked again without Resume between, Ensure completes what was begun and leaves nothing behind on the device.
+func TestEnsureTakesUpWhatWasBegun(t *testing.T) {
+	each(t, func(t *testing.T, r rig) {
+		ctx := t.Context()
+		for at := 1; at <= 6; at++ {
+			label, f := fmt.Sprintf("tsa-%d", at), &fuse{at: at}
+			_, err := r.nodeWith(t, crashStore{r.db.Keys(), f}, crashDevice{r.device, f}).Ensure(ctx, system, label, keys.TSA, keys.SM2)
+			want(t, label, err, errCrash)
+			_, err = r.node(t).Ensure(ctx, system, label, keys.TSA, keys.SM2)
+			ok(t, label, err)
+			r.sound(t)
 		}
 	})
 }

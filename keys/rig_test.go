@@ -221,6 +221,19 @@ func (d crashDevice) Destroy(ctx context.Context, label string) error {
 	return d.f.door()
 }
 
+// slowDevice lets a test act before and after a key is made.
+type slowDevice struct {
+	keys.Device
+	before, after func()
+}
+
+func (d slowDevice) Generate(ctx context.Context, s keys.DeviceSpec) (keys.DeviceInfo, error) {
+	d.before()
+	i, err := d.Device.Generate(ctx, s)
+	d.after()
+	return i, err
+}
+
 // tampered is a database whose wrapped rows an attacker edits.
 type tampered struct {
 	keys.Store
