@@ -33,6 +33,7 @@ func (p *Provider) compose() {
 		MinParameterEntropy:           1, // state is replaced by a placeholder: see engineForm
 		ScopeStrategy:                 fosite.ExactScopeStrategy,
 		AudienceMatchingStrategy:      fosite.ExactAudienceMatchingStrategy,
+		RefreshTokenScopes:            []string{}, // the client's Refresh decides
 		RedirectSecureChecker:         fosite.IsRedirectURISecureStrict,
 		EnforcePKCEForPublicClients:   true,
 		OmitRedirectScopeParam:        true,

@@ -92,7 +92,7 @@ func (p *Provider) Decide(ctx context.Context, id, browserSecret string, d Decis
 		return p.page(StepLogin, id), nil
 	}
 	if d.Capacity != nil {
-		if err := p.choose(ctx, in, req, d); err != nil {
+		if err := p.choose(ctx, &in, req, d); err != nil {
 			return nil, err
 		}
 	}

@@ -87,8 +87,8 @@ func findCapacity(list []identity.Capacity, c CapacityChoice) *identity.Capacity
 	return nil
 }
 
-// choose stores the capacity from the acting page. It has to be one that the person has now.
-func (p *Provider) choose(ctx context.Context, in InteractionRecord, req *request, d Decision) error {
+// choose stores the capacity from the acting page, and sets it in in. It has to be one that the person has now.
+func (p *Provider) choose(ctx context.Context, in *InteractionRecord, req *request, d Decision) error {
 	if !has(req.Scopes, ScopeEntity) {
 		if d.Capacity.Kind == identity.Person && d.Capacity.For == "" {
 			return nil
@@ -105,7 +105,7 @@ func (p *Provider) choose(ctx context.Context, in InteractionRecord, req *reques
 	}
 	in.Capacity = c
 	return p.store.Update(ctx, func(w W) error {
-		ok, err := w.ChooseCapacity(in)
+		ok, err := w.ChooseCapacity(*in)
 		if err == nil && !ok {
 			err = ErrInteraction.With("interaction %q: spent meanwhile", in.ID)
 		}

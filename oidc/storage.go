@@ -254,15 +254,25 @@ func (s *storage) CreateAuthorizeCodeSession(ctx context.Context, signature stri
 }
 
 // GetAuthorizeCodeSession finds a code; a spent one, or one of a revoked grant, comes with ErrInvalidatedAuthorizeCode.
-func (s *storage) GetAuthorizeCodeSession(ctx context.Context, signature string, _ fosite.Session) (fosite.Requester, error) {
+func (s *storage) GetAuthorizeCodeSession(ctx context.Context, signature string, into fosite.Session) (fosite.Requester, error) {
 	request, hit, err := s.look(ctx, KindCode, signature)
 	if err != nil {
 		return nil, err
 	}
+	hydrate(into, request)
 	if !hit.token.Used.IsZero() || !hit.grant.Revoked.IsZero() {
 		return request, fosite.ErrInvalidatedAuthorizeCode
 	}
 	return request, nil
+}
+
+// hydrate fills in the session that fosite passes along: it judges the expiry of a code by that one, not by the one
+// that is returned.
+func hydrate(into fosite.Session, request *fosite.Request) {
+	sess, ok := into.(*session)
+	if from, isOurs := request.Session.(*session); ok && isOurs && sess != nil {
+		*sess = *from
+	}
 }
 
 // InvalidateAuthorizeCodeSession spends the code.

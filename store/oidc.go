@@ -1,0 +1,328 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"hufu/identity"
+	"hufu/internal/actor"
+	"hufu/oidc"
+)
+
+// OIDC returns the store of package oidc.
+func (db *DB) OIDC() oidc.Store { return oidcStore{db} }
+
+type oidcStore struct{ db *DB }
+
+var (
+	_ oidc.Store = oidcStore{}
+	_ oidc.W     = oidcTx{}
+)
+
+func (s oidcStore) View(ctx context.Context, f func(oidc.R) error) error {
+	return s.db.view(ctx, func(t *tx) error { return f(oidcTx{t}) })
+}
+
+func (s oidcStore) Update(ctx context.Context, f func(oidc.W) error) error {
+	return s.db.update(ctx, func(t *tx) error { return f(oidcTx{t}) })
+}
+
+type oidcTx struct{ *tx }
+
+// missing turns no row into the refusal of package oidc.
+func missing(err error, what string) error {
+	if errors.Is(err, errNoRow) {
+		return oidc.ErrNotFound.With("%s", what)
+	}
+	return err
+}
+
+const clientRow = `SELECT id, data, secret_hash, old_secret_hash, old_secret_until, disabled, created_at, changed_at FROM oidc_client`
+
+func scanClient(s scanner) (c oidc.ClientRecord, err error) {
+	var id, data string
+	var until, created, changed int64
+	if err := s.Scan(&id, &data, &c.SecretHash, &c.OldSecretHash, &until, &c.Disabled, &created, &changed); err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal([]byte(data), &c.Client); err != nil {
+		return c, fmt.Errorf("read client %s: %w", id, err)
+	}
+	c.ID, c.OldSecretUntil, c.Created, c.Changed = id, fromMicros(until), fromMicros(created), fromMicros(changed)
+	return c, nil
+}
+
+func (t oidcTx) Client(id string) (oidc.ClientRecord, error) {
+	c, err := scanClient(t.q.QueryRowContext(t.ctx, clientRow+` WHERE id = $1`, id))
+	return c, missing(err, "client "+id)
+}
+
+func (t oidcTx) Clients(after string, limit int) ([]oidc.ClientRecord, error) {
+	return list(t.tx, scanClient, clientRow+` WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+}
+
+func (t oidcTx) AddClient(c oidc.ClientRecord) error {
+	data, err := json.Marshal(c.Client)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO oidc_client (id, data, secret_hash, old_secret_hash, old_secret_until, disabled, created_at, changed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		c.ID, string(data), c.SecretHash, c.OldSecretHash, micros(c.OldSecretUntil), c.Disabled, micros(c.Created), micros(c.Changed))
+	if duplicate(err) {
+		return oidc.ErrClientTaken.With("client %q", c.ID)
+	}
+	return err
+}
+
+func (t oidcTx) SetClient(c oidc.ClientRecord) error {
+	data, err := json.Marshal(c.Client)
+	if err != nil {
+		return err
+	}
+	n, err := t.exec(`UPDATE oidc_client SET data = $2, secret_hash = $3, old_secret_hash = $4, old_secret_until = $5,
+		disabled = $6, changed_at = $7 WHERE id = $1`,
+		c.ID, string(data), c.SecretHash, c.OldSecretHash, micros(c.OldSecretUntil), c.Disabled, micros(c.Changed))
+	if err == nil && n != 1 {
+		err = oidc.ErrNotFound.With("client %q", c.ID)
+	}
+	return err
+}
+
+func (t oidcTx) UseJTI(client, jti string, until time.Time) (bool, error) {
+	n, err := t.exec(`INSERT INTO oidc_jti (client, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, client, jti, micros(until))
+	return n == 1, err
+}
+
+const grantColumns = `g.id, g.client, g.subject, g.session, g.data, g.created_at, g.expires_at, g.revoked_at, g.revoked_why`
+
+// grantData is the part of a grant that no query asks for.
+type grantData struct {
+	Sub           string            `json:"sub"`
+	Capacity      identity.Capacity `json:"capacity"`
+	Scopes        []string          `json:"scopes"`
+	Audience      []string          `json:"audience,omitempty"`
+	RedirectURI   string            `json:"redirect_uri"`
+	Nonce         string            `json:"nonce,omitempty"`
+	Challenge     string            `json:"challenge,omitempty"`
+	AuthTime      int64             `json:"auth_time"` // microseconds
+	AMR           []string          `json:"amr,omitempty"`
+	IdentityLevel int               `json:"identity_level"`
+	AuthLevel     int               `json:"auth_level"`
+}
+
+func scanGrant(s scanner, more ...any) (g oidc.Grant, err error) {
+	var data string
+	var created, expires, revoked int64
+	dest := append([]any{&g.ID, &g.Client, &g.Subject, &g.Session, &data, &created, &expires, &revoked, &g.RevokedWhy}, more...)
+	if err := s.Scan(dest...); err != nil {
+		return g, err
+	}
+	var d grantData
+	if err := json.Unmarshal([]byte(data), &d); err != nil {
+		return g, fmt.Errorf("read grant %s: %w", g.ID, err)
+	}
+	g.Sub, g.Capacity, g.Scopes, g.Audience = d.Sub, d.Capacity, d.Scopes, d.Audience
+	g.RedirectURI, g.Nonce, g.Challenge = d.RedirectURI, d.Nonce, d.Challenge
+	g.AuthTime, g.AMR = fromMicros(d.AuthTime), d.AMR
+	g.IdentityLevel, g.AuthLevel = actor.Level(d.IdentityLevel), actor.Level(d.AuthLevel)
+	g.Created, g.Expires, g.Revoked = fromMicros(created), fromMicros(expires), fromMicros(revoked)
+	return g, nil
+}
+
+func (t oidcTx) Grant(id string) (oidc.Grant, error) {
+	g, err := scanGrant(t.q.QueryRowContext(t.ctx, `SELECT `+grantColumns+` FROM oidc_grant g WHERE g.id = $1`, id))
+	return g, missing(err, "grant "+id)
+}
+
+func (t oidcTx) Token(kind oidc.TokenKind, hash []byte) (oidc.Token, oidc.Grant, error) {
+	token := oidc.Token{Kind: kind, Hash: hash}
+	var scopes string
+	var issued, expires, used int64
+	g, err := scanGrant(t.q.QueryRowContext(t.ctx, `SELECT `+grantColumns+`, k.scopes, k.issued_at, k.expires_at, k.used_at
+		FROM oidc_token k JOIN oidc_grant g ON g.id = k.grant_id WHERE k.hash = $1 AND k.kind = $2`, hash, string(kind)),
+		&scopes, &issued, &expires, &used)
+	if scopes != "" {
+		token.Scopes = strings.Fields(scopes)
+	}
+	token.Grant, token.Issued, token.Expires, token.Used = g.ID, fromMicros(issued), fromMicros(expires), fromMicros(used)
+	return token, g, missing(err, string(kind))
+}
+
+func (t oidcTx) LiveGrants(subject string) ([]oidc.Grant, error) {
+	return list(t.tx, func(s scanner) (oidc.Grant, error) { return scanGrant(s) },
+		`SELECT `+grantColumns+` FROM oidc_grant g WHERE (g.subject = $1 OR g.acts_for = $1) AND g.revoked_at = 0 AND g.expires_at > $2
+		ORDER BY g.created_at DESC, g.id LIMIT 200`, subject, micros(t.db.now()))
+}
+
+func (t oidcTx) AddGrant(g oidc.Grant) error {
+	data, err := json.Marshal(grantData{
+		Sub: g.Sub, Capacity: g.Capacity, Scopes: g.Scopes, Audience: g.Audience, RedirectURI: g.RedirectURI, Nonce: g.Nonce,
+		Challenge: g.Challenge, AuthTime: micros(g.AuthTime), AMR: g.AMR, IdentityLevel: int(g.IdentityLevel), AuthLevel: int(g.AuthLevel),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO oidc_grant (id, client, subject, acts_for, session, offline, data, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		g.ID, g.Client, g.Subject, g.Capacity.For, g.Session, g.Has(oidc.ScopeOffline), string(data), micros(g.Created), micros(g.Expires))
+	return err
+}
+
+func (t oidcTx) AddToken(k oidc.Token) error {
+	if _, err := t.exec(`INSERT INTO oidc_token (hash, kind, grant_id, scopes, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		k.Hash, string(k.Kind), k.Grant, strings.Join(k.Scopes, " "), micros(k.Issued), micros(k.Expires)); err != nil {
+		return err
+	}
+	_, err := t.exec(`UPDATE oidc_grant SET expires_at = $2 WHERE id = $1 AND expires_at < $2`, k.Grant, micros(k.Expires))
+	return err
+}
+
+// SpendToken takes the lock of the grant first, as revoking does, so that a grant revoked meanwhile spends nothing.
+func (t oidcTx) SpendToken(kind oidc.TokenKind, hash []byte, at time.Time) (bool, error) {
+	if t.db.engine == PostgreSQL {
+		if _, err := t.exec(`SELECT 1 FROM oidc_grant WHERE id = (SELECT grant_id FROM oidc_token WHERE hash = $1) FOR UPDATE`, hash); err != nil {
+			return false, err
+		}
+	}
+	n, err := t.exec(`UPDATE oidc_token SET used_at = $3 WHERE hash = $1 AND kind = $2 AND used_at = 0
+		AND EXISTS (SELECT 1 FROM oidc_grant g WHERE g.id = oidc_token.grant_id AND g.revoked_at = 0)`, hash, string(kind), micros(at))
+	return n == 1, err
+}
+
+func (t oidcTx) RevokeGrant(id, why string, at time.Time) (bool, error) {
+	n, err := t.exec(`UPDATE oidc_grant SET revoked_at = $3, revoked_why = $2 WHERE id = $1 AND revoked_at = 0`, id, why, micros(at))
+	return n == 1, err
+}
+
+func (t oidcTx) RevokeSession(session, why string, at time.Time) ([]string, error) {
+	return t.revoked(`UPDATE oidc_grant SET revoked_at = $2, revoked_why = $3
+		WHERE session = $1 AND NOT offline AND revoked_at = 0 AND expires_at > $2 RETURNING id`, session, micros(at), why)
+}
+
+func (t oidcTx) RevokeClient(client, subject, why string, at time.Time) ([]string, error) {
+	return t.revoked(`UPDATE oidc_grant SET revoked_at = $2, revoked_why = $3
+		WHERE client = $1 AND (subject = $4 OR $4 = '') AND revoked_at = 0 AND expires_at > $2 RETURNING id`, client, micros(at), why, subject)
+}
+
+func (t oidcTx) revoked(query string, args ...any) ([]string, error) {
+	return list(t.tx, func(s scanner) (id string, err error) { return id, s.Scan(&id) }, query, args...)
+}
+
+func (t oidcTx) Purge(at time.Time, limit int) (int, error) {
+	old := `(SELECT id FROM oidc_grant WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2)`
+	if _, err := t.exec(`DELETE FROM oidc_token WHERE grant_id IN `+old, micros(at), limit); err != nil {
+		return 0, err
+	}
+	grants, err := t.exec(`DELETE FROM oidc_grant WHERE id IN `+old, micros(at), limit)
+	if err != nil {
+		return 0, err
+	}
+	flows, err := t.exec(`DELETE FROM oidc_interaction WHERE id IN
+		(SELECT id FROM oidc_interaction WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`, micros(at), limit)
+	if err != nil {
+		return 0, err
+	}
+	_, err = t.exec(`DELETE FROM oidc_jti WHERE expires_at <= $1`, micros(at))
+	return int(grants + flows), err
+}
+
+const requestColumn = "oidc_interaction.request"
+
+func (t oidcTx) Interaction(id string) (in oidc.InteractionRecord, err error) {
+	var sealed []byte
+	var capacity string
+	var prior, created, expires, spent int64
+	in.ID = id
+	err = t.one([]any{&in.BrowserHash, &in.Client, &sealed, &in.PriorLogin, &prior, &capacity, &created, &expires, &spent},
+		`SELECT browser_hash, client, request, prior_login, prior_auth, capacity, created_at, expires_at, spent_at
+		FROM oidc_interaction WHERE id = $1`, id)
+	if err != nil {
+		return in, missing(err, "interaction "+id)
+	}
+	in.PriorAuth, in.Created, in.Expires, in.Spent = fromMicros(prior), fromMicros(created), fromMicros(expires), fromMicros(spent)
+	clear, err := t.open(requestColumn, id, sealed)
+	if err != nil {
+		return in, err
+	}
+	in.Request = []byte(clear)
+	if capacity != "" {
+		in.Capacity = new(identity.Capacity)
+		err = json.Unmarshal([]byte(capacity), in.Capacity)
+	}
+	return in, err
+}
+
+func (t oidcTx) AddInteraction(in oidc.InteractionRecord) error {
+	sealed, err := t.seal(requestColumn, in.ID, string(in.Request))
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO oidc_interaction (id, browser_hash, client, request, prior_login, prior_auth, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		in.ID, in.BrowserHash, in.Client, sealed, in.PriorLogin, micros(in.PriorAuth), micros(in.Created), micros(in.Expires))
+	return err
+}
+
+func (t oidcTx) ChooseCapacity(in oidc.InteractionRecord) (bool, error) {
+	capacity, err := json.Marshal(in.Capacity)
+	if err != nil {
+		return false, err
+	}
+	n, err := t.exec(`UPDATE oidc_interaction SET capacity = $2 WHERE id = $1 AND spent_at = 0`, in.ID, string(capacity))
+	return n == 1, err
+}
+
+func (t oidcTx) SpendInteraction(id string, at time.Time) (bool, error) {
+	n, err := t.exec(`UPDATE oidc_interaction SET spent_at = $2 WHERE id = $1 AND spent_at = 0 AND expires_at > $2`, id, micros(at))
+	return n == 1, err
+}
+
+func (t oidcTx) Consent(subject, client string) (c oidc.Consent, err error) {
+	var scopes string
+	var given int64
+	err = t.one([]any{&scopes, &c.Kind, &c.For, &c.Post, &given},
+		`SELECT scopes, kind, acts_for, post, given_at FROM oidc_consent WHERE subject = $1 AND client = $2`, subject, client)
+	if err != nil {
+		return oidc.Consent{}, missing(err, "consent")
+	}
+	c.Subject, c.Client, c.Scopes, c.Given = subject, client, strings.Fields(scopes), fromMicros(given)
+	return c, nil
+}
+
+func (t oidcTx) SetConsent(c oidc.Consent) error {
+	_, err := t.exec(`INSERT INTO oidc_consent (subject, client, scopes, kind, acts_for, post, given_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (subject, client) DO UPDATE SET scopes = $3, kind = $4, acts_for = $5, post = $6, given_at = $7`,
+		c.Subject, c.Client, strings.Join(c.Scopes, " "), string(c.Kind), c.For, c.Post, micros(c.Given))
+	return err
+}
+
+func (t oidcTx) DropConsent(subject, client string) error {
+	_, err := t.exec(`DELETE FROM oidc_consent WHERE subject = $1 AND client = $2`, subject, client)
+	return err
+}
+
+func (t oidcTx) Sub(subject, sector string) (sub string, err error) {
+	err = t.one([]any{&sub}, `SELECT sub FROM oidc_sub WHERE subject = $1 AND sector = $2`, subject, sector)
+	return sub, missing(err, "sub of "+subject)
+}
+
+func (t oidcTx) SubjectOf(sub, sector string) (subject string, err error) {
+	err = t.one([]any{&subject}, `SELECT subject FROM oidc_sub WHERE sub = $1 AND sector = $2`, sub, sector)
+	return subject, missing(err, "subject of a sub")
+}
+
+func (t oidcTx) EnsureSub(subject, sector, fresh string) (string, error) {
+	if sub, err := t.Sub(subject, sector); err == nil || !errors.Is(err, oidc.ErrNotFound) {
+		return sub, err
+	}
+	if _, err := t.exec(`INSERT INTO oidc_sub (subject, sector, sub) VALUES ($1, $2, $3) ON CONFLICT (subject, sector) DO NOTHING`,
+		subject, sector, fresh); err != nil {
+		return "", err
+	}
+	return t.Sub(subject, sector)
+}
