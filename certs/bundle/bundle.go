@@ -59,6 +59,7 @@ type Bundle struct {
 
 	Authorities  []Authority   `json:"authorities,omitempty"`
 	TimeStampers [][]byte      `json:"timeStampers,omitempty"` // time-stamp certificates, DER
+	Signers      [][]byte      `json:"signers,omitempty"`      // certificates of those who sign without sending theirs along (QR texts), DER
 	CRLs         [][]byte      `json:"crls,omitempty"`         // DER, as their issuers signed them
 	Seals        []SealStatus  `json:"seals,omitempty"`
 	Licences     []StatusEntry `json:"licences,omitempty"`
@@ -126,9 +127,15 @@ func (b *Bundle) DistrustAfter(c *certs.Certificate) (after time.Time, ok bool) 
 }
 
 // TimeStampCertificates returns the certificates of time-stamp authorities.
-func (b *Bundle) TimeStampCertificates() []*certs.Certificate {
+func (b *Bundle) TimeStampCertificates() []*certs.Certificate { return readable(b.TimeStampers) }
+
+// SignerCertificates returns the certificates of those who sign without sending theirs along. They are not trusted by
+// standing here: their path is validated like any other.
+func (b *Bundle) SignerCertificates() []*certs.Certificate { return readable(b.Signers) }
+
+func readable(list [][]byte) []*certs.Certificate {
 	var all []*certs.Certificate
-	for _, der := range b.TimeStampers {
+	for _, der := range list {
 		if c, err := certs.ParseLenient(der); err == nil {
 			all = append(all, c)
 		}

@@ -249,6 +249,7 @@ func TestBundleRefusesContent(t *testing.T) {
 		"no CA":              func(b *Bundle) { b.Authorities[0].Certificate = signer.Raw },
 		"no certificate":     func(b *Bundle) { b.Authorities[0].Certificate = []byte("x") },
 		"no time-stamper":    func(b *Bundle) { b.TimeStampers = [][]byte{{1}} },
+		"no signer":          func(b *Bundle) { b.Signers = [][]byte{{1}} },
 		"no CRL":             func(b *Bundle) { b.CRLs = [][]byte{{0x30, 0}} },
 		"seal twice":         func(b *Bundle) { b.Seals = append(b.Seals, b.Seals[0]) },
 		"seal state":         func(b *Bundle) { b.Seals[0].State = Withdrawn },

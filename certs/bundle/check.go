@@ -44,7 +44,7 @@ func (b *Bundle) check() error {
 		return wrong("issuedAt and nextUpdate")
 	case b.Previous != "" && !digest(b.Previous):
 		return wrong("previous")
-	case len(b.Authorities) > maxAuthorities || len(b.TimeStampers) > maxAuthorities || len(b.CRLs) > maxCRLs ||
+	case len(b.Authorities) > maxAuthorities || len(b.TimeStampers) > maxAuthorities || len(b.Signers) > maxAuthorities || len(b.CRLs) > maxCRLs ||
 		len(b.Seals) > maxStatuses || len(b.Licences) > maxStatuses || len(b.Logs) > maxLogs:
 		return wrong("a list is too long")
 	}
@@ -92,6 +92,11 @@ func (b *Bundle) checkAuthorities() error {
 	for i, der := range b.TimeStampers {
 		if _, err := certs.ParseLenient(der); err != nil {
 			return wrong("time-stamp certificate %d: %v", i, err)
+		}
+	}
+	for i, der := range b.Signers {
+		if _, err := certs.ParseLenient(der); err != nil {
+			return wrong("signer's certificate %d: %v", i, err)
 		}
 	}
 	return nil
