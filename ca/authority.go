@@ -66,7 +66,7 @@ type Authority struct {
 	issuers map[string]*issuer
 
 	serviceMu sync.Mutex // held while a service's key or certificate is made, so that it is made once
-	services  map[string]Service
+	services  map[string]*certs.Certificate
 }
 
 // issuer is an opened authority of ours.
@@ -90,7 +90,7 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 	if c.ListLife == 0 {
 		c.ListLife = 24 * time.Hour
 	}
-	a := &Authority{Config: c, issuers: map[string]*issuer{}, services: map[string]Service{}}
+	a := &Authority{Config: c, issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{}}
 	return a, a.loadIssuers(ctx)
 }
 

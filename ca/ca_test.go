@@ -556,6 +556,61 @@ func (w *world) everySignatureIsKnown() {
 	}
 }
 
+func TestTimeStamps(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		post := func(body []byte) (*certs.TimeStampResponse, int) {
+			t.Helper()
+			r := httptest.NewRequest(http.MethodPost, "/pki/tsa", bytes.NewReader(body))
+			r.Header.Set("Content-Type", "application/timestamp-query")
+			rec := httptest.NewRecorder()
+			w.Handler().ServeHTTP(rec, r)
+			if rec.Code != http.StatusOK {
+				return nil, rec.Code
+			}
+			response, err := certs.ParseTimeStampResponse(rec.Body.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return response, rec.Code
+		}
+		q := certs.NewTimeStampRequest([]byte("内容"))
+		der, err := q.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, _ := post(der)
+		stamp, err := response.Check(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tsa, _, err := stamp.Verify([]byte("内容"), w.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, issuers := w.Issuers()
+		if err := tsa.CheckSignature(issuers["issuing"]); err != nil {
+			t.Errorf("the time-stamping certificate is not ours: %v", err)
+		}
+		if _, _, err := stamp.Verify([]byte("别的"), w.now); err == nil {
+			t.Error("the token stamps anything")
+		}
+		if response, _ := post([]byte("garbage")); response.Granted || response.Failure != certs.TimeStampBadDataFormat {
+			t.Errorf("garbage: %+v", response)
+		}
+		other := q
+		other.Policy = "2.999.1"
+		if der, err = other.Marshal(); err != nil {
+			t.Fatal(err)
+		}
+		if response, _ := post(der); response.Granted || response.Failure != certs.TimeStampUnacceptedPolicy {
+			t.Errorf("foreign policy: %+v", response)
+		}
+		if _, code := post(make([]byte, 1<<16)); code != http.StatusRequestEntityTooLarge {
+			t.Errorf("oversized: %d", code)
+		}
+	})
+}
+
 func TestADeviceThatSignsWrongNeverIssues(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		_, csr := newCSR(t)

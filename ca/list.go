@@ -142,6 +142,7 @@ func (a *Authority) Handler() http.Handler {
 	mux.HandleFunc("GET /pki/crl/{issuer}/{file}", a.serveList)
 	mux.HandleFunc("POST /pki/ocsp", a.serveOCSPPost)
 	mux.HandleFunc("GET /pki/ocsp/{request...}", a.serveOCSPGet)
+	mux.HandleFunc("POST /pki/tsa", a.serveTimeStamp)
 	return mux
 }
 

@@ -31,14 +31,17 @@ func (a *Authority) Service(ctx context.Context, by actor.Actor, profile string)
 	}
 	a.serviceMu.Lock()
 	defer a.serviceMu.Unlock()
-	if s, ok := a.services[profile]; ok && s.Certificate.NotAfter.After(a.Now().Add(renewBefore)) {
-		return s, nil
+	if cert := a.services[profile]; cert != nil && cert.NotAfter.After(a.Now().Add(renewBefore)) {
+		signer, err := a.Keys.Signer(ctx, profile) // anew each time: a signer lives as long as its context
+		if err == nil && certs.SameKey(signer.Public(), cert.PublicKey) {
+			return Service{cert, signer}, nil
+		}
 	}
 	s, err := a.openService(ctx, by, p)
 	if err != nil {
 		return Service{}, fmt.Errorf("service %q: %w", profile, err)
 	}
-	a.services[profile] = s
+	a.services[profile] = s.Certificate
 	return s, nil
 }
 

@@ -1,0 +1,96 @@
+package ca
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"hufu/audit"
+	"hufu/certs"
+	"hufu/internal/actor"
+)
+
+// timeStampPolicy stands in every token. It lies in the example arc: an operator puts his own policy here.
+const timeStampPolicy certs.OID = "2.999.156.1.5.1"
+
+// timeStampAccuracy is how far the server's clock may be off; the operator keeps it so (docs/OPERATING.md).
+const timeStampAccuracy = time.Second
+
+// TimeStamp returns a token (RFC 3161, SM3 and SM2 after GB/T 20520) that data existed now.
+func (a *Authority) TimeStamp(ctx context.Context, data []byte) ([]byte, error) {
+	return a.stamp(ctx, certs.NewTimeStampRequest(data))
+}
+
+func (a *Authority) stamp(ctx context.Context, q certs.TimeStampRequest) ([]byte, error) {
+	by := actor.ForSystem("tsa")
+	service, err := a.Service(ctx, by, "tsa")
+	if err != nil {
+		return nil, err
+	}
+	serial := make([]byte, serialSize)
+	rand.Read(serial) // never fails since Go 1.24
+	serial[0] = a.Instance
+	info := certs.TimeStampInfo{
+		Policy: timeStampPolicy, Hash: q.Hash, Imprint: q.Imprint, Serial: serial, Time: a.Now().UTC().Truncate(time.Millisecond),
+		Accuracy: timeStampAccuracy, Nonce: q.Nonce, TSA: service.Certificate.Subject,
+	}
+	token, err := certs.BuildTimeStamp(info, service.Certificate, service.Signer, true)
+	if err != nil {
+		return nil, fmt.Errorf("make time-stamp: %w", err)
+	}
+	err = a.Store.Update(ctx, func(w W) error {
+		return w.Record(audit.Entry{
+			At: info.Time, Actor: by, Action: "time-stamp.issue", Object: audit.Object{Kind: "time-stamp", ID: hex.EncodeToString(serial)},
+			Public: map[string]string{"imprint": hex.EncodeToString(q.Imprint)},
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("record time-stamp: %w", err)
+	}
+	return token, nil
+}
+
+// maxTimeStampRequest bounds a request: an imprint, a policy and a nonce.
+const maxTimeStampRequest = 4096
+
+func (a *Authority) serveTimeStamp(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Content-Type") != "application/timestamp-query" {
+		http.Error(w, "send application/timestamp-query", http.StatusUnsupportedMediaType)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTimeStampRequest))
+	if err != nil {
+		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
+		return
+	}
+	answer, err := a.answerTimeStamp(r.Context(), body)
+	if err != nil {
+		http.Error(w, "time-stamps are not available now", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/timestamp-reply")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(answer)
+}
+
+func (a *Authority) answerTimeStamp(ctx context.Context, body []byte) ([]byte, error) {
+	q, err := certs.ParseTimeStampRequest(body)
+	switch {
+	case errors.Is(err, certs.ErrUnsupported):
+		return certs.BuildTimeStampRejection(certs.TimeStampBadAlgorithm, "digest algorithm is not supported; use SM3 or SHA-256")
+	case err != nil:
+		return certs.BuildTimeStampRejection(certs.TimeStampBadDataFormat, "request cannot be read")
+	case q.Policy != "" && q.Policy != timeStampPolicy:
+		return certs.BuildTimeStampRejection(certs.TimeStampUnacceptedPolicy, "policy is not offered")
+	}
+	token, err := a.stamp(ctx, *q)
+	if err != nil {
+		return nil, err
+	}
+	return certs.BuildTimeStampResponse(token)
+}
