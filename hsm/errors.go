@@ -5,7 +5,7 @@ import "hufu/internal/fault"
 // The refusals of this package, the same for every driver.
 var (
 	ErrNotFound = fault.New(fault.NotFound, "hsm.key-unknown",
-		"The device has no such key. List the keys with: hufu keys list.", "密码设备中没有这个密钥。可用 hufu keys list 查看。")
+		"The device has no such key. See what it holds with: hufu doctor.", "密码设备中没有这个密钥。可用 hufu doctor 查看。")
 	ErrExists = fault.New(fault.Conflict, "hsm.key-exists",
 		"The device already has a key of that label; a key is never overwritten. Choose another label.", "该标签的密钥已存在，密钥不会被覆盖。请换一个标签。")
 	ErrLabel = fault.New(fault.Invalid, "hsm.label",

@@ -5,9 +5,9 @@ import "hufu/internal/fault"
 // The refusals of this package.
 var (
 	ErrUnknown = fault.New(fault.NotFound, "keys.unknown",
-		"No such key. List the keys with: hufu keys list.", "没有这个密钥。可用 hufu keys list 查看。")
+		"No such key. See which there are with: hufu doctor.", "没有这个密钥。可用 hufu doctor 查看。")
 	ErrPurpose = fault.New(fault.Invalid, "keys.purpose",
-		"This purpose does not exist or does not go with this algorithm or use. See: hufu keys purposes.", "密钥用途不存在，或与算法、使用方式不符。请查看 hufu keys purposes。")
+		"This purpose does not exist or does not go with this algorithm. Choose another one.", "密钥用途不存在，或与算法不符。请重新选择。")
 	ErrLabel = fault.New(fault.Invalid, "keys.label",
 		"A key label has 1 to 64 characters of a-z, 0-9, '.', '-' and begins with a letter. Choose another one.", "密钥标签须为 1 至 64 个字符（a-z、0-9、.、-），以字母开头。请重新命名。")
 	ErrMismatch = fault.New(fault.Conflict, "keys.mismatch",
@@ -19,7 +19,7 @@ var (
 	ErrState = fault.New(fault.Conflict, "keys.state",
 		"The key is in a state that does not allow this. Rotate an active key first, and wait a minute before destroying the old one.", "密钥当前状态不允许此操作。请先轮换在用密钥，并等待一分钟后再销毁旧密钥。")
 	ErrInUse = fault.New(fault.Conflict, "keys.in-use",
-		"Other keys stand under this one and would be lost with it. Wrap them anew first.", "仍有其他密钥由该密钥保护，销毁将导致其丢失。请先重新加密这些密钥。")
+		"Other keys stand under this one and would be lost with it. Keep it until they are wrapped anew.", "仍有其他密钥由该密钥保护，销毁将导致其丢失。请保留至这些密钥改由新密钥保护。")
 	ErrDamaged = fault.New(fault.Unavailable, "keys.damaged",
 		"A stored key cannot be opened: it was changed, or belongs to another master key. Restore the database from a backup.", "已存密钥无法打开：内容被改动，或属于其他主密钥。请从备份恢复数据库。")
 	ErrActivation = fault.New(fault.Denied, "keys.activation",
