@@ -50,8 +50,9 @@ func (p *plane) clear(groups ...[]shape) bool {
 
 // add puts a shape on the plane, unless it is too close to the ring or to a shape that is there.
 func (p *plane) add(s shape, id int32) bool {
+	limit := (p.inner - clearance) * (p.inner - clearance)
 	for _, c := range s.corners {
-		if math.Hypot(c.X-p.radius, c.Y-p.radius) > p.inner-clearance {
+		if dx, dy := c.X-p.radius, c.Y-p.radius; dx*dx+dy*dy > limit {
 			return false
 		}
 		column, row := int(c.X/p.near)+1, int(c.Y/p.near)+1

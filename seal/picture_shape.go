@@ -19,9 +19,10 @@ func newShape(path font.Path) shape {
 	s := shape{path: path}
 	var start, last font.Point
 	walk := func(to font.Point) {
-		n := math.Ceil(math.Hypot(to.X-last.X, to.Y-last.Y) / spacing)
+		dx, dy := to.X-last.X, to.Y-last.Y
+		n := math.Ceil(math.Sqrt(dx*dx+dy*dy) / spacing)
 		for i := 1.0; i <= n; i++ {
-			s.corners = append(s.corners, font.Point{X: last.X + (to.X-last.X)*i/n, Y: last.Y + (to.Y-last.Y)*i/n})
+			s.corners = append(s.corners, font.Point{X: last.X + dx*i/n, Y: last.Y + dy*i/n})
 		}
 		last = to
 	}

@@ -49,7 +49,9 @@ func TestGoldenPictures(t *testing.T) {
 			continue
 		}
 		svg := d.SVG()
-		if h := sha256.Sum256(svg); fmt.Sprintf("%x", h[:8]) != g.svg {
+		// Other processors fuse multiplication and addition, and may round a micrometre or a shade otherwise.
+		const exact = runtime.GOARCH == "amd64"
+		if h := sha256.Sum256(svg); exact && fmt.Sprintf("%x", h[:8]) != g.svg {
 			t.Errorf("%s: SVG %x, want %s", g.name, h[:8], g.svg)
 		}
 		if len(svg) > 40<<10 || bytes.Contains(svg, []byte("<text")) {
@@ -60,7 +62,7 @@ func TestGoldenPictures(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := sha256.Sum256(picture.Pix)
-		if runtime.GOARCH == "amd64" && fmt.Sprintf("%x", h[:8]) != g.pixels { // elsewhere float32 sums may round otherwise
+		if exact && fmt.Sprintf("%x", h[:8]) != g.pixels {
 			t.Errorf("%s: pixels %x, want %s", g.name, h[:8], g.pixels)
 		}
 	}
