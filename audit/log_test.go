@@ -314,6 +314,7 @@ func TestWhoMaySearchAndOpen(t *testing.T) {
 				t.Errorf("%s: %d entries, %v", name, len(page.Entries), err)
 			}
 		}
+		s.now = s.now.Add(time.Second)
 		page, err := s.Search(t.Context(), auditor, audit.Query{Object: audit.Object{Kind: "seal", ID: "O-3"}, Personal: true})
 		if err != nil || len(page.Entries) != 1 || !page.Entries[0].Opened || page.Entries[0].Personal["name"] != "张三" || page.Entries[0].Session != "S-1" {
 			t.Errorf("opened: %+v, %v", page, err)
