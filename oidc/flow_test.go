@@ -255,7 +255,8 @@ func TestHintHasToBeOursAndOfThePerson(t *testing.T) {
 				w.Errorf("hint %.10s: %s", hint, p.location)
 			}
 		}
-		w.rename("lisi")
+		w.enrol("lisi")
+		w.account = "lisi"
 		li := w.browser()
 		if p := li.through(li.authorize("id_token_hint", mine.ID)); p.query("error") != "login_required" {
 			w.Errorf("another person than the hint's: %s", p.location)
@@ -267,14 +268,17 @@ func TestHintHasToBeOursAndOfThePerson(t *testing.T) {
 	})
 }
 
-// rename makes another person, whom the log-in page takes from now on.
-func (w *world) rename(name string) {
+// enrol makes another person, and returns the subject.
+func (w *world) enrol(name string) string {
 	w.Helper()
-	_, err := w.logins.Enrol(w.Context(), system, login.Enrolment{
-		Person: identity.PersonForm{Name: "李四", Phone: "13900000022"}, Account: name, Password: password,
+	sub, err := w.logins.Enrol(w.Context(), system, login.Enrolment{
+		Person: identity.PersonForm{
+			Name: "李四", Phone: "13900000022", Identifiers: []identity.Identifier{{Type: identity.ResidentID, Number: "34052419800101001X"}},
+			Evidence: []identity.Evidence{{Method: identity.ByFace, Source: "test"}},
+		}, Account: name, Password: password,
 	})
 	w.must(err)
-	w.account = name
+	return sub.ID
 }
 
 // noneToken turns an id_token into an unsigned one.

@@ -103,6 +103,9 @@ func (w *world) must(err error) {
 	}
 }
 
+// person is Zhang San acting for himself.
+func (w *world) person() actor.Actor { return actor.Actor{Subject: w.zhang, Capacity: actor.Person} }
+
 // each runs f on every engine with a fresh world.
 func each(t *testing.T, f func(w *world)) {
 	t.Helper()
