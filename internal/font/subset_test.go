@@ -202,7 +202,7 @@ func TestLargeSubset(t *testing.T) {
 	if missing := small.Missing(text); len(missing) != 0 {
 		t.Errorf("missing %q", string(missing))
 	}
-	for _, r := range []rune("一龟阿") {
+	for _, r := range "一龟阿" {
 		got, errGot := small.Glyph(r)
 		want, errWant := f.Glyph(r)
 		if errGot != nil || errWant != nil || math.Abs(got.Ink.MaxY-want.Ink.MaxY) > 0.002 {
