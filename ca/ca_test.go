@@ -24,6 +24,7 @@ import (
 	"hufu/ca"
 	"hufu/ca/kmc"
 	"hufu/certs"
+	"hufu/certs/bundle"
 	"hufu/configs"
 	"hufu/internal/actor"
 	"hufu/internal/gm"
@@ -607,6 +608,45 @@ func TestTimeStamps(t *testing.T) {
 		}
 		if _, code := post(make([]byte, 1<<16)); code != http.StatusRequestEntityTooLarge {
 			t.Errorf("oversized: %d", code)
+		}
+	})
+}
+
+// factSource is a fixed source of facts.
+type factSource ca.Facts
+
+func (f factSource) Facts(context.Context) (ca.Facts, error) { return ca.Facts(f), nil }
+
+func TestTheTrustBundleCountsUpAndNamesTheOneBefore(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		if err := w.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		source := factSource{Seals: []bundle.StatusEntry{{ID: "33010000000001", State: bundle.Active, Since: start}}}
+		var last *bundle.Info
+		for n := uint64(1); n <= 2; n++ {
+			if _, err := w.PublishBundle(t.Context(), source); err != nil {
+				t.Fatal(err)
+			}
+			rec := httptest.NewRecorder()
+			w.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/trust/bundle", nil))
+			key := httptest.NewRecorder()
+			w.Handler().ServeHTTP(key, httptest.NewRequest(http.MethodGet, "/trust/bundle-key.pem", nil))
+			pin, err := bundle.ParsePin(key.Body.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, info, err := bundle.Parse(rec.Body.Bytes(), pin)
+			if err != nil || !info.Pinned || b.Sequence != n {
+				t.Fatalf("bundle %d: %+v, %v", n, info, err)
+			}
+			if last != nil && b.Previous != last.Digest {
+				t.Errorf("bundle %d names %q as the one before, it is %q", n, b.Previous, last.Digest)
+			}
+			if len(b.Roots(bundle.SealSigner)) != 1 || len(b.RevocationLists()) != 2 {
+				t.Errorf("%d roots, %d lists", len(b.Roots(bundle.SealSigner)), len(b.RevocationLists()))
+			}
+			last = info
 		}
 	})
 }

@@ -135,7 +135,7 @@ func (a *Authority) List(ctx context.Context, issuer string, shard int) (l List,
 }
 
 // Handler serves what the authority publishes: GET /pki/ca/{issuer}.cer, GET /pki/crl/{issuer}/{shard}.crl, GET and POST
-// /pki/ocsp, POST /pki/tsa. All of it is public.
+// /pki/ocsp, POST /pki/tsa, GET /trust/bundle and its key. All of it is public.
 func (a *Authority) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /pki/ca/{file}", a.serveIssuer)
@@ -143,6 +143,8 @@ func (a *Authority) Handler() http.Handler {
 	mux.HandleFunc("POST /pki/ocsp", a.serveOCSPPost)
 	mux.HandleFunc("GET /pki/ocsp/{request...}", a.serveOCSPGet)
 	mux.HandleFunc("POST /pki/tsa", a.serveTimeStamp)
+	mux.HandleFunc("GET /trust/bundle", a.serveBundle)
+	mux.HandleFunc("GET /trust/bundle-key.pem", a.serveBundleKey)
 	return mux
 }
 

@@ -117,6 +117,7 @@ type R interface {
 	ApplicationR
 	CertificateR
 	StatusR
+	BundleR
 }
 
 // W changes, records and enqueues in one transaction.
@@ -125,6 +126,7 @@ type W interface {
 	ApplicationW
 	CertificateW
 	StatusW
+	BundleW
 	Record(e audit.Entry) error
 	Enqueue(kind, key string, payload []byte, notBefore time.Time) error
 }

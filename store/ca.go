@@ -285,3 +285,18 @@ func (t caTx) PutList(l ca.List) (bool, error) {
 		l.Issuer, l.Shard, int64(l.Number), micros(l.ThisUpdate), micros(l.NextUpdate), l.DER)
 	return n == 1, err
 }
+
+func (t caTx) Bundle() (b ca.TrustBundle, err error) {
+	var sequence, issued, next int64
+	err = t.one([]any{&sequence, &issued, &next, &b.Digest, &b.Data}, `SELECT sequence, issued_at, next_update, digest, data FROM ca_bundle WHERE id = 'hufu'`)
+	b.Sequence, b.IssuedAt, b.NextUpdate = uint64(sequence), fromMicros(issued), fromMicros(next)
+	return b, caMissing(err, "trust bundle")
+}
+
+func (t caTx) PutBundle(b ca.TrustBundle) (bool, error) {
+	n, err := t.exec(`INSERT INTO ca_bundle (id, sequence, issued_at, next_update, digest, data) VALUES ('hufu', $1, $2, $3, $4, $5)
+		ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, issued_at = excluded.issued_at, next_update = excluded.next_update,
+			digest = excluded.digest, data = excluded.data WHERE ca_bundle.sequence = excluded.sequence - 1`,
+		int64(b.Sequence), micros(b.IssuedAt), micros(b.NextUpdate), b.Digest, b.Data)
+	return n == 1, err
+}

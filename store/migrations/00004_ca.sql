@@ -92,6 +92,16 @@ CREATE TABLE ca_list (
     PRIMARY KEY (issuer, shard)
 );
 
+-- The newest trust bundle; one row.
+CREATE TABLE ca_bundle (
+    id          TEXT   NOT NULL PRIMARY KEY,
+    sequence    BIGINT NOT NULL,
+    issued_at   BIGINT NOT NULL,
+    next_update BIGINT NOT NULL,
+    digest      TEXT   NOT NULL,
+    data        BYTEA  NOT NULL
+);
+
 -- Key management centre: the public half and the envelope that only the holder can open.
 CREATE TABLE kmc_key (
     request  TEXT   NOT NULL PRIMARY KEY,
@@ -103,6 +113,7 @@ CREATE TABLE kmc_key (
 
 -- +goose Down
 DROP TABLE kmc_key;
+DROP TABLE ca_bundle;
 DROP TABLE ca_list;
 DROP TABLE ca_revocation;
 DROP TABLE ca_key;

@@ -1,0 +1,188 @@
+package ca
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"hufu/audit"
+	"hufu/certs"
+	"hufu/certs/bundle"
+	"hufu/internal/actor"
+)
+
+// Facts are what the trust bundle says beyond the authority's own certificates and lists; cmd gathers them.
+type Facts struct {
+	Seals    []bundle.StatusEntry
+	Licences []bundle.StatusEntry
+	Logs     []bundle.LogKey
+	Signers  [][]byte // certificates of those who sign without sending theirs along, DER
+}
+
+// FactSource gathers Facts.
+type FactSource interface {
+	Facts(ctx context.Context) (Facts, error)
+}
+
+// TrustBundle is a published bundle as kept.
+type TrustBundle struct {
+	Sequence   uint64
+	IssuedAt   time.Time
+	NextUpdate time.Time
+	Digest     string // SM3 of its JSON, hexadecimal: what the next one names as previous
+	Data       []byte
+}
+
+// BundleR looks the newest trust bundle up.
+type BundleR interface {
+	// Bundle returns the newest, or ErrUnknown.
+	Bundle() (TrustBundle, error)
+}
+
+// BundleW replaces it.
+type BundleW interface {
+	// PutBundle puts the next sequence number in the place of the one before, once: false when another node was faster.
+	PutBundle(b TrustBundle) (bool, error)
+}
+
+// bundleLife is from issuedAt to nextUpdate: how long a counter without a network may go on trusting what it knows.
+const bundleLife = 7 * 24 * time.Hour
+
+// bundleID names our series of bundles.
+const bundleID = "hufu"
+
+// PublishBundle gathers roots, intermediates, lists and the given facts into the next trust bundle, signs it under the
+// service "bundle" and keeps it. Sequence numbers count up by one.
+func (a *Authority) PublishBundle(ctx context.Context, source FactSource) (TrustBundle, error) {
+	facts, err := source.Facts(ctx)
+	if err != nil {
+		return TrustBundle{}, fmt.Errorf("gather facts for the trust bundle: %w", err)
+	}
+	service, err := a.Service(ctx, actor.ForSystem("bundle"), "bundle")
+	if err != nil {
+		return TrustBundle{}, err
+	}
+	tsa, err := a.Service(ctx, actor.ForSystem("bundle"), "tsa")
+	if err != nil {
+		return TrustBundle{}, err
+	}
+	last, lists, err := a.bundleParts(ctx)
+	if err != nil {
+		return TrustBundle{}, err
+	}
+	now := a.Now().UTC().Truncate(time.Second)
+	if now.Before(last.IssuedAt) {
+		now = last.IssuedAt // the clock went back; the bundle must not
+	}
+	b := bundle.Bundle{
+		Version: bundle.Version, ID: bundleID, Sequence: last.Sequence + 1, Previous: last.Digest, IssuedAt: now, NextUpdate: now.Add(bundleLife),
+		Issuer: service.Certificate.Subject.CommonName(), PolicyVersion: "1",
+		Authorities: a.authorities(), TimeStampers: [][]byte{tsa.Certificate.Raw}, Signers: facts.Signers,
+		CRLs: lists, Seals: facts.Seals, Licences: facts.Licences, Logs: facts.Logs,
+	}
+	data, err := bundle.Build(b, service.Signer, service.Certificate)
+	if err != nil {
+		return TrustBundle{}, fmt.Errorf("build trust bundle: %w", err)
+	}
+	_, info, err := bundle.Parse(data, bundle.PinKey(service.Certificate.PublicKey))
+	if err != nil {
+		return TrustBundle{}, fmt.Errorf("read own trust bundle back: %w", err)
+	}
+	next := TrustBundle{Sequence: b.Sequence, IssuedAt: b.IssuedAt, NextUpdate: b.NextUpdate, Digest: info.Digest, Data: data}
+	err = a.Store.Update(ctx, func(w W) error {
+		put, err := w.PutBundle(next)
+		if err == nil && !put {
+			err = ErrState.With("bundle %d was published by another node meanwhile", next.Sequence)
+		}
+		if err != nil {
+			return err
+		}
+		return w.Record(audit.Entry{
+			At: now, Actor: actor.ForSystem("bundle"), Action: "bundle.publish", Object: audit.Object{Kind: "bundle", ID: bundleID},
+			Public: map[string]string{"sequence": strconv.FormatUint(next.Sequence, 10), "sm3": info.Digest},
+		})
+	})
+	return next, err
+}
+
+// authorities lists ours with the purposes of the profiles that name them.
+func (a *Authority) authorities() (all []bundle.Authority) {
+	names, chain := a.Issuers()
+	for _, name := range names {
+		all = append(all, bundle.Authority{
+			Certificate: chain[name].Raw, Root: a.issuer(name).Parent == name,
+			Purposes: []bundle.Purpose{bundle.Person, bundle.Organisation, bundle.Official, bundle.SealSigner, bundle.SealMaker, bundle.TimeStamp},
+		})
+	}
+	return all
+}
+
+// bundleParts returns the last bundle and the current full list of each issuer.
+func (a *Authority) bundleParts(ctx context.Context) (last TrustBundle, lists [][]byte, err error) {
+	names, _ := a.Issuers()
+	err = a.Store.View(ctx, func(r R) error {
+		lists = nil
+		if last, err = r.Bundle(); err != nil && !isUnknown(err) {
+			return err
+		}
+		for _, name := range names {
+			l, err := r.List(name, FullShard)
+			if isUnknown(err) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			lists = append(lists, l.DER)
+		}
+		return nil
+	})
+	return last, lists, err
+}
+
+// Bundle returns the newest trust bundle.
+func (a *Authority) Bundle(ctx context.Context) (b TrustBundle, err error) {
+	err = a.Store.View(ctx, func(r R) error {
+		b, err = r.Bundle()
+		return err
+	})
+	return b, err
+}
+
+// BundleKey returns the certificate whose key signs the trust bundle: what verifiers pin.
+func (a *Authority) BundleKey(ctx context.Context) (*certs.Certificate, error) {
+	service, err := a.Service(ctx, actor.ForSystem("bundle"), "bundle")
+	return service.Certificate, err
+}
+
+func (a *Authority) serveBundle(w http.ResponseWriter, r *http.Request) {
+	b, err := a.Bundle(r.Context())
+	if errors.Is(err, ErrUnknown) {
+		http.NotFound(w, r)
+		return
+	}
+	if err != nil {
+		http.Error(w, "the trust bundle is not available now", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Disposition", `attachment; filename="trust.bundle"`)
+	w.Header().Set("Cache-Control", "public, max-age=60")
+	w.Header().Set("ETag", `"`+strconv.FormatUint(b.Sequence, 10)+`"`)
+	_, _ = w.Write(b.Data)
+}
+
+// serveBundleKey gives the public key that verifiers pin. Whoever pins it must have it from elsewhere too: on paper, from
+// the operator, from the installation medium.
+func (a *Authority) serveBundleKey(w http.ResponseWriter, r *http.Request) {
+	cert, err := a.BundleKey(r.Context())
+	if err != nil {
+		http.Error(w, "the key is not available now", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-pem-file")
+	_, _ = w.Write(certs.EncodePEM("PUBLIC KEY", cert.RawSPKI))
+}
