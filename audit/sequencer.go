@@ -68,7 +68,7 @@ func (s *Sequencer) Round(ctx context.Context) (more bool, err error) {
 
 func (s *Sequencer) idle(ctx context.Context) (idle bool, err error) {
 	err = s.Store.View(ctx, func(r R) error {
-		state, err := r.State()
+		state, err := stateOf(r)
 		if err != nil {
 			return err
 		}
@@ -111,8 +111,17 @@ func (s *Sequencer) integrate(ctx context.Context, epoch int64) (added int, err 
 	return added, err
 }
 
+// stateOf returns the tree as stored, and the empty tree before the first entry.
+func stateOf(r Trees) (State, error) {
+	state, err := r.State()
+	if state.Head == (Head{}) {
+		state.Head.Root = tree.EmptyRoot()
+	}
+	return state, err
+}
+
 func grow(w W, ids []string, leaves []tree.Hash) error {
-	state, err := w.State()
+	state, err := stateOf(w)
 	if err != nil {
 		return err
 	}
@@ -123,7 +132,11 @@ func grow(w W, ids []string, leaves []tree.Hash) error {
 	if err := w.Assign(ids, state.Head.Size); err != nil {
 		return err
 	}
-	if err := w.PutTiles(tiles); err != nil {
+	stored := make([]Tile, len(tiles))
+	for i, t := range tiles {
+		stored[i] = Tile{t.Level, t.Index, t.Data}
+	}
+	if err := w.PutTiles(stored); err != nil {
 		return err
 	}
 	return w.PutHead(state.Head, next)
@@ -156,7 +169,7 @@ func (s *Sequencer) intend(ctx context.Context, epoch int64) (head tree.Head, ne
 		if err := w.UnderLease(epoch); err != nil {
 			return err
 		}
-		state, err := w.State()
+		state, err := stateOf(w)
 		if err != nil {
 			return err
 		}

@@ -190,13 +190,13 @@ func TestSequencerSignsNoFork(t *testing.T) {
 		"a tile changed, more entries": {func(w audit.W, old tree.Head, f folder) error {
 			tile := bytes.Clone(f["tile/0/000.p/20"])
 			tile[0] ^= 1
-			return w.PutTiles([]tree.TileData{{Tile: tree.Tile{Index: 0, Width: 20}, Data: tile}})
+			return w.PutTiles([]audit.Tile{{Data: tile}})
 		}, true},
 		"tile and root changed together": {func(w audit.W, old tree.Head, f folder) error {
 			tile := bytes.Clone(f["tile/0/000.p/20"])
 			tile[0] ^= 1
 			root, err := tree.Root(20, func(tree.Tile) ([]byte, error) { return tile, nil })
-			return errors.Join(err, w.PutTiles([]tree.TileData{{Tile: tree.Tile{Index: 0, Width: 20}, Data: tile}}), w.PutHead(old, tree.Head{Size: 20, Root: root}))
+			return errors.Join(err, w.PutTiles([]audit.Tile{{Data: tile}}), w.PutHead(old, tree.Head{Size: 20, Root: root}))
 		}, true},
 	} {
 		each(t, func(t *testing.T, s *site) {

@@ -7,6 +7,16 @@ import (
 	"hufu/audit/tree"
 )
 
+// Head is a tree at one moment. Stores name it by this package, so that they need not know the tree's.
+type Head = tree.Head
+
+// Tile is a hash tile as stored, in its widest form.
+type Tile struct {
+	Level int
+	Index uint64
+	Data  []byte
+}
+
 // Store keeps the record. Its transactions serve this package; the other domains' transactions reach it through Record alone.
 type Store interface {
 	// View runs f in a transaction that reads.
@@ -50,7 +60,7 @@ type Records interface {
 
 // Trees reads the tree.
 type Trees interface {
-	// State returns the tree as it stands, signed or not.
+	// State returns the tree as it stands, signed or not; the zero State before the first entry.
 	State() (State, error)
 	// Tile returns the widest content of a hash tile; empty when there is none.
 	Tile(level int, index uint64) ([]byte, error)
@@ -73,24 +83,24 @@ type Sequencing interface {
 	// Assign gives the rows the indexes first, first+1, …; it fails if one of them has an index already.
 	Assign(ids []string, first uint64) error
 	// PutTiles replaces the tiles by wider ones.
-	PutTiles([]tree.TileData) error
+	PutTiles([]Tile) error
 	// PutHead replaces the head old by now, and fails if the head is not old.
-	PutHead(old, now tree.Head) error
+	PutHead(old, now Head) error
 	// PutIntent remembers which head is about to be signed.
-	PutIntent(tree.Head) error
+	PutIntent(Head) error
 	// PutCheckpoint keeps a signed checkpoint, and forgets those signed before prune that a newer one with as many cosignatures replaces.
 	PutCheckpoint(s Signed, prune time.Time) error
 }
 
 // State is the tree as stored.
 type State struct {
-	Head   tree.Head  // of the sequenced rows
-	Intent *tree.Head // the last head that was about to be signed; nil before the first
+	Head   Head  // of the sequenced rows
+	Intent *Head // the last head that was about to be signed; nil before the first
 }
 
 // Signed is a signed checkpoint.
 type Signed struct {
-	Head         tree.Head
+	Head         Head
 	Note         []byte // the signed note, with its cosignatures
 	Cosignatures int    // by known witnesses
 	At           time.Time

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"hufu/audit"
-	"hufu/audit/tree"
 )
 
 // Audit returns the store of package audit.
@@ -182,11 +181,11 @@ func (t auditTx) Tile(level int, index uint64) (data []byte, err error) {
 	return data, err
 }
 
-func (t auditTx) PutTiles(tiles []tree.TileData) error {
+func (t auditTx) PutTiles(tiles []audit.Tile) error {
 	for _, tile := range tiles {
 		if _, err := t.exec(`INSERT INTO audit_tile (level, idx, data) VALUES ($1, $2, $3) ON CONFLICT (level, idx) DO UPDATE SET data = excluded.data`,
 			tile.Level, int64(tile.Index), tile.Data); err != nil {
-			return fmt.Errorf("write %s: %w", tile.Path(), err)
+			return fmt.Errorf("write tile %d/%d: %w", tile.Level, tile.Index, err)
 		}
 	}
 	return nil
@@ -198,7 +197,7 @@ func (t auditTx) State() (audit.State, error) {
 	var intentSize sql.NullInt64
 	err := t.one([]any{&size, &root, &intentSize, &intentRoot}, `SELECT size, root, intent_size, intent_root FROM audit_tree WHERE id = 1`)
 	if errors.Is(err, errNoRow) {
-		return audit.State{Head: tree.Head{Root: tree.EmptyRoot()}}, nil
+		return audit.State{}, nil
 	}
 	if err != nil {
 		return audit.State{}, fmt.Errorf("read tree head: %w", err)
@@ -206,21 +205,22 @@ func (t auditTx) State() (audit.State, error) {
 	head, err := headOf(size, root)
 	s := audit.State{Head: head}
 	if err == nil && intentSize.Valid {
-		var intent tree.Head
+		var intent audit.Head
 		intent, err = headOf(intentSize.Int64, intentRoot)
 		s.Intent = &intent
 	}
 	return s, err
 }
 
-func headOf(size int64, root []byte) (tree.Head, error) {
-	if size < 0 || len(root) != tree.HashSize {
-		return tree.Head{}, fmt.Errorf("tree head of size %d with a root of %d bytes", size, len(root))
+func headOf(size int64, root []byte) (h audit.Head, err error) {
+	h.Size = uint64(size)
+	if size < 0 || copy(h.Root[:], root) != len(h.Root) || len(root) != len(h.Root) {
+		return h, fmt.Errorf("tree head of size %d with a root of %d bytes", size, len(root))
 	}
-	return tree.Head{Size: uint64(size), Root: tree.Hash(root)}, nil
+	return h, nil
 }
 
-func (t auditTx) PutHead(old, now tree.Head) error {
+func (t auditTx) PutHead(old, now audit.Head) error {
 	n, err := t.exec(`
 		INSERT INTO audit_tree (id, size, root) VALUES (1, $1, $2)
 		ON CONFLICT (id) DO UPDATE SET size = excluded.size, root = excluded.root WHERE audit_tree.size = $3 AND audit_tree.root = $4`,
@@ -231,7 +231,7 @@ func (t auditTx) PutHead(old, now tree.Head) error {
 	return err
 }
 
-func (t auditTx) PutIntent(head tree.Head) error {
+func (t auditTx) PutIntent(head audit.Head) error {
 	_, err := t.exec(`
 		INSERT INTO audit_tree (id, size, root, intent_size, intent_root) VALUES (1, $1, $2, $1, $2)
 		ON CONFLICT (id) DO UPDATE SET intent_size = excluded.intent_size, intent_root = excluded.intent_root`,

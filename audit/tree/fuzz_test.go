@@ -38,7 +38,7 @@ func TestTilePaths(t *testing.T) {
 	}
 }
 
-func FuzzParseEntries(f *testing.F) {
+func FuzzSplitEntries(f *testing.F) {
 	one, _ := AppendEntry(nil, []byte("entry"))
 	f.Add(one)
 	f.Add([]byte{0, 0, 0, 1})
@@ -66,14 +66,17 @@ func TestEntriesLimits(t *testing.T) {
 	for range TileWidth {
 		full, _ = AppendEntry(full, []byte("x"))
 	}
-	if got, err := ParseEntries(full, TileWidth); err != nil || len(got) != TileWidth {
+	if got, err := SplitEntries(full, TileWidth); err != nil || len(got) != TileWidth {
 		t.Errorf("full bundle: %d, %v", len(got), err)
 	}
-	if _, err := ParseEntries(full, TileWidth-1); err == nil {
-		t.Error("a bundle of another width passed")
+	if got, err := SplitEntries(append(full, 0, 0), TileWidth); err == nil || len(got) != TileWidth {
+		t.Errorf("a bundle of 257 entries passed: %d", len(got))
 	}
-	if _, err := ParseEntries(append(full, 0, 0), TileWidth); err == nil {
-		t.Error("a bundle of 257 entries passed")
+	if cut, err := Prefix(full, Tile{Level: Entries, Width: 3}); err != nil || len(cut) != 9 {
+		t.Errorf("prefix of three entries: %x, %v", cut, err)
+	}
+	if _, err := Prefix(make([]byte, 32), Tile{Width: 3}); err == nil {
+		t.Error("one hash was taken for three")
 	}
 }
 

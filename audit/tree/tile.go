@@ -117,16 +117,8 @@ func AppendEntry(bundle, entry []byte) ([]byte, error) {
 	return append(binary.BigEndian.AppendUint16(bundle, uint16(len(entry))), entry...), nil
 }
 
-// ParseEntries takes a bundle of exactly width entries apart. The entries share the bundle's memory.
-func ParseEntries(bundle []byte, width int) ([][]byte, error) {
-	entries, err := SplitEntries(bundle, TileWidth)
-	if err == nil && len(entries) != width {
-		err = fmt.Errorf("%w: a bundle of %d entries where %d belong", ErrMissing, len(entries), width)
-	}
-	return entries, err
-}
-
 // SplitEntries takes a bundle of at most so many entries apart. With an error it returns the entries before the fault.
+// The entries share the bundle's memory.
 func SplitEntries(bundle []byte, most int) ([][]byte, error) {
 	var entries [][]byte
 	for len(bundle) > 0 {
