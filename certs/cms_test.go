@@ -132,11 +132,7 @@ func TestSignedDataByOpenSSL(t *testing.T) {
 			t.Errorf("%s: openssl says: %s", name, out)
 		}
 	}
-	der, err := marshalPKCS8P256(signer.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, dir, "key.pem", EncodePEM("PRIVATE KEY", der))
+	writeFile(t, dir, "key.pem", pemKey(t, signer.key))
 	writeFile(t, dir, "signer.pem", EncodePEM("CERTIFICATE", signer.Raw))
 	for _, extra := range [][]string{{"-nodetach"}, {"-nodetach", "-noattr"}, {"-nodetach", "-keyid"}, {}} {
 		openssl(t, dir, append([]string{"cms", "-sign", "-binary", "-in", "content", "-signer", "signer.pem", "-inkey", "key.pem", "-outform", "DER", "-out", "b.p7", "-md", "sha256"}, extra...)...)

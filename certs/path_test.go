@@ -499,7 +499,7 @@ func parsedCRL(t testing.TB, ca holder, number uint64, this time.Time, entries [
 	t.Helper()
 	der := writeCRL(t, CRLTemplate{
 		Issuer: ca.Certificate, Number: number, ThisUpdate: this, NextUpdate: this.AddDate(0, 0, 7), Entries: slices.Values(entries),
-	}, party{ca.Certificate, ca.key})
+	}, party(ca))
 	c, err := ParseCRL(der)
 	if err != nil {
 		t.Fatal(err)

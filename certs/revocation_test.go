@@ -148,6 +148,3 @@ func readFile(t *testing.T, dir, name string) []byte {
 	}
 	return data
 }
-
-// marshalPKCS8P256 writes a P-256 key for openssl.
-func marshalPKCS8P256(key crypto.Signer) ([]byte, error) { return smx509.MarshalPKCS8PrivateKey(key) }
