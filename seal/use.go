@@ -13,6 +13,7 @@ import (
 	"hufu/certs"
 	"hufu/internal/actor"
 	"hufu/internal/gm"
+	"hufu/seal/check"
 	"hufu/seal/ofd"
 	"hufu/seal/ses"
 )
@@ -63,12 +64,12 @@ func (s *Service) Stamp(ctx context.Context, by actor.Actor, o Order) (Stamped, 
 	}); err != nil {
 		return Stamped{}, fmt.Errorf("record intended use of seal %s: %w", seal.Code, err)
 	}
-	out, err := s.sign(ctx, seal, pending, use.At)
+	out, logged, err := s.sign(ctx, seal, pending, use.At)
 	if err != nil {
 		return Stamped{}, errors.Join(fmt.Errorf("stamp with seal %s: %w", seal.Code, err), s.void(ctx, by, use))
 	}
 	after := gm.SM3(out)
-	if err := s.complete(ctx, by, use, after[:]); err != nil {
+	if err := s.complete(ctx, by, use, after[:], logged); err != nil {
 		return Stamped{}, err
 	}
 	return Stamped{Document: out, Use: use.ID, Entry: entryOf(use.ID), Proof: pending.LogProofPath()}, nil
@@ -135,44 +136,46 @@ func document(err error) error {
 	return ErrDocument.With("%w", err)
 }
 
-func (s *Service) sign(ctx context.Context, seal Seal, p *ofd.Pending, at time.Time) ([]byte, error) {
+// sign makes the signature value, verifies it and puts it into the document. It also returns what the log will bind.
+func (s *Service) sign(ctx context.Context, seal Seal, p *ofd.Pending, at time.Time) (document []byte, logged string, err error) {
 	cert, err := certs.Parse(seal.Cert)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if now := s.Now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
-		return nil, ErrEnded.With("certificate of seal %s", seal.Code)
+		return nil, "", ErrEnded.With("certificate of seal %s", seal.Code)
 	}
 	key, err := s.Keys.Signer(ctx, seal.KeyID)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if !certs.SameKey(key.Public(), cert.PublicKey) {
-		return nil, fmt.Errorf("key %s is not the one in the certificate of seal %s", seal.KeyID, seal.Code)
+		return nil, "", fmt.Errorf("key %s is not the one in the certificate of seal %s", seal.KeyID, seal.Code)
 	}
 	tbs, err := ses.NewSignature(ses.SignatureSpec{Seal: seal.ESL, Time: at.Truncate(time.Second), DataHash: p.Digest(), PropertyInfo: p.PropertyInfo()})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	_, sig, err := certs.Sign(key, tbs.SignedBytes())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	value, err := tbs.Finish(seal.Cert, sig)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if value, err = s.timeStamp(ctx, value); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	parsed, err := ses.ParseSignature(value)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if !gm.Verify(cert.PublicKey.(*ecdsa.PublicKey), parsed.SignedBytes(), parsed.Signature) {
-		return nil, gm.ErrSignature
+		return nil, "", gm.ErrSignature
 	}
-	return p.Finish(value)
+	document, err = p.Finish(value)
+	return document, check.LogValue(parsed.SigValue), err
 }
 
 func (s *Service) timeStamp(ctx context.Context, value []byte) ([]byte, error) {
@@ -190,7 +193,7 @@ func (s *Service) timeStamp(ctx context.Context, value []byte) ([]byte, error) {
 	return ses.SignatureWithTimeStamp(value, token)
 }
 
-func (s *Service) complete(ctx context.Context, by actor.Actor, u Use, result []byte) error {
+func (s *Service) complete(ctx context.Context, by actor.Actor, u Use, result []byte, logged string) error {
 	err := s.Store.Update(ctx, func(w W) error {
 		done, err := w.EndUse(u.ID, Done, result, s.Now().UTC())
 		if err == nil && !done {
@@ -199,8 +202,8 @@ func (s *Service) complete(ctx context.Context, by actor.Actor, u Use, result []
 		if err != nil {
 			return err
 		}
-		e := s.entry(by, "seal.use", u.Seal, map[string]string{
-			"use": u.ID, "document_sm3": hex.EncodeToString(u.Document), "result_sm3": hex.EncodeToString(result),
+		e := s.entry(by, check.LogAction, u.Seal, map[string]string{
+			"use": u.ID, "document_sm3": hex.EncodeToString(u.Document), "result_sm3": hex.EncodeToString(result), check.LogFact: logged,
 		})
 		e.ID = entryOf(u.ID)
 		if by.Subject != "" {

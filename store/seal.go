@@ -99,7 +99,7 @@ func (t sealTx) Move(code string, to seal.State, reason string, by actor.Actor, 
 func (t sealTx) SetMade(code string, m seal.Made) error {
 	_, err := t.exec(`UPDATE seal SET key_id = CASE WHEN $2 = '' THEN key_id ELSE $2 END, cert = COALESCE($3, cert), esl = COALESCE($4, esl),
 			svg = COALESCE($5, svg), png = COALESCE($6, png),
-			valid_from = CASE WHEN $7 = 0 THEN valid_from ELSE $7 END, valid_until = CASE WHEN $8 = 0 THEN valid_until ELSE $8 END
+			valid_from = CASE WHEN CAST($7 AS BIGINT) = 0 THEN valid_from ELSE CAST($7 AS BIGINT) END, valid_until = CASE WHEN CAST($8 AS BIGINT) = 0 THEN valid_until ELSE CAST($8 AS BIGINT) END
 		WHERE code = $1 AND state = 'approved'`, code, m.KeyID, m.Cert, m.ESL, m.SVG, m.PNG, micros(m.ValidFrom), micros(m.ValidUntil))
 	return err
 }
