@@ -98,6 +98,34 @@ func TestEightRacersForOneRefreshToken(t *testing.T) { // sharp edge 12
 	})
 }
 
+// Two requests that both found the code or refresh token unspent: the transaction decides, and the loser ends the grant.
+func TestLoserOfTheCommitEndsTheGrant(t *testing.T) { // sharp edges 9, 12
+	each(t, func(w *world) {
+		b := w.browser()
+		code := b.code()
+		both := func(f func() tokens) {
+			got := make(chan tokens, 2)
+			w.rsa.gate.set(2)
+			for range 2 {
+				go func() { got <- f() }()
+			}
+			one, two := <-got, <-got
+			if one.status != http.StatusOK {
+				one, two = two, one
+			}
+			w.refused(two, "invalid_grant")
+			if one.status != http.StatusOK {
+				w.Errorf("nobody won: %+v", one)
+			}
+			w.dead(one.Access)
+			w.refused(w.refresh(w.client, one.Refresh), "invalid_grant")
+		}
+		both(func() tokens { return w.exchange(w.client, code) })
+		tok := b.login()
+		both(func() tokens { return w.refresh(w.client, tok.Refresh) })
+	})
+}
+
 func TestRefreshReuseKillsTheWholeFamily(t *testing.T) { // sharp edges 13, 14, 15
 	each(t, func(w *world) {
 		first := w.browser().login()
@@ -298,23 +326,21 @@ func TestInteractionIsAnsweredOnce(t *testing.T) {
 		i := p.query("i")
 		b.post("/login", url.Values{"i": {i}, "account": {w.account}, "password": {password}})
 		yes := url.Values{"i": {i}, "scopes": {"profile"}}
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		codes := 0
-		for range 8 {
-			wg.Go(func() {
-				p := b.post("/consent", yes)
-				mu.Lock()
-				defer mu.Unlock()
-				switch {
-				case p.status == http.StatusSeeOther && p.query("code") != "":
-					codes++
-				case p.status != http.StatusBadRequest:
-					w.Errorf("loser: %d %s", p.status, p.location)
-				}
-			})
+		// All four have read the interaction before one of them answers it.
+		w.people.gate.set(4)
+		pages := make(chan page, 4)
+		for range 4 {
+			go func() { pages <- b.post("/consent", yes) }()
 		}
-		wg.Wait()
+		codes := 0
+		for range 4 {
+			switch p := <-pages; {
+			case p.status == http.StatusSeeOther && p.query("code") != "":
+				codes++
+			case p.status != http.StatusBadRequest:
+				w.Errorf("loser: %d %s", p.status, p.location)
+			}
+		}
 		if codes != 1 {
 			w.Errorf("%d codes from one interaction", codes)
 		}
@@ -342,6 +368,20 @@ func TestClientDisabledDuringTheLogIn(t *testing.T) {
 			w.Errorf("a token of a disabled client: %d", status)
 		}
 		w.refused(w.refresh(w.client, tok.Refresh), "invalid_client")
+	})
+}
+
+func TestRedirectURIRemovedDuringTheLogIn(t *testing.T) {
+	each(t, func(w *world) {
+		b := w.browser()
+		p := b.authorize()
+		c := w.client.Client
+		c.RedirectURIs = []string{"https://rp.example/moved"}
+		_, err := w.p.ChangeClient(w.Context(), admin, c)
+		w.must(err)
+		if got := b.through(p); got.status != http.StatusBadRequest || got.location != "" {
+			w.Errorf("%d %s", got.status, got.location)
+		}
 	})
 }
 

@@ -373,7 +373,7 @@ func TestWithdrawingConsentEndsTheGrants(t *testing.T) {
 	})
 }
 
-func TestNothingSecretIsLoggedOrStored(t *testing.T) {
+func TestNothingSecretIsLogged(t *testing.T) {
 	each(t, func(w *world) {
 		b := w.browser()
 		code := b.code()

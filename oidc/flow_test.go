@@ -105,7 +105,7 @@ func TestIDTokenSaysWhatTheContractSays(t *testing.T) {
 				w.Errorf("after refresh %s = %v, was %v", name, c2[name], c[name])
 			}
 		}
-		if c2["iat"] != float64(before+60) || c2["at_hash"] == c["at_hash"] {
+		if c2["iat"] != float64(before+60) || c2["at_hash"] == c["at_hash"] || c2["nonce"] != nil {
 			w.Errorf("after refresh iat %v, at_hash %v", c2["iat"], c2["at_hash"])
 		}
 	})

@@ -20,6 +20,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,17 +62,57 @@ func challenge(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// flaky is a signer that can be switched off, as a device that was pulled.
+// gate lets callers on only when as many as it waits for have come; zero waits for nobody.
+type gate struct {
+	mu   sync.Mutex
+	wait int
+	open chan struct{}
+}
+
+func (g *gate) set(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.wait, g.open = n, make(chan struct{})
+}
+
+func (g *gate) pass() {
+	g.mu.Lock()
+	if g.wait == 0 {
+		g.mu.Unlock()
+		return
+	}
+	if g.wait--; g.wait == 0 {
+		close(g.open)
+	}
+	open := g.open
+	g.mu.Unlock()
+	<-open
+}
+
+// flaky is a signer that can be switched off, as a device that was pulled, or slowed down by a gate.
 type flaky struct {
 	crypto.Signer
-	off atomic.Bool
+	off  atomic.Bool
+	gate gate
 }
 
 func (f *flaky) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	if f.off.Load() {
 		return nil, errors.New("device removed")
 	}
+	f.gate.pass()
 	return f.Signer.Sign(r, digest, opts)
+}
+
+// gated is the register of persons behind a gate.
+type gated struct {
+	*identity.Service
+	gate gate
+}
+
+func (g *gated) Standing(ctx context.Context, id string) (identity.Standing, error) {
+	g.gate.pass()
+	return g.Service.Standing(ctx, id)
 }
 
 // world is a provider on real services and a real database, with the small edge that web is: a log-in page, an acting
@@ -80,7 +121,7 @@ type world struct {
 	*testing.T
 	p       *oidc.Provider
 	db      *store.DB
-	people  *identity.Service
+	people  *gated
 	logins  *login.Service
 	base    string
 	clock   *atomic.Int64
@@ -121,11 +162,11 @@ func newWorld(t *testing.T, db *store.DB, clock *atomic.Int64) *world {
 	t.Helper()
 	w := &world{T: t, db: db, clock: clock, account: "zhangsan", rsa: &flaky{Signer: rsaKey}, ec: &flaky{Signer: ecKey}}
 	w.clock.Store(time.Now().UnixMicro())
-	var err error
-	w.people, err = identity.New(identity.Config{Store: db.Identity(), Now: w.now})
+	people, err := identity.New(identity.Config{Store: db.Identity(), Now: w.now})
 	w.must(err)
+	w.people = &gated{Service: people}
 	w.logins, err = login.New(login.Config{
-		Store: db.Login(), Subjects: w.people, Peppers: [][]byte{bytes.Repeat([]byte{7}, 32)}, Now: w.now,
+		Store: db.Login(), Subjects: people, Peppers: [][]byte{bytes.Repeat([]byte{7}, 32)}, Now: w.now,
 		Cost: login.Cost{Memory: 64, Time: 1, Threads: 1}, Parallel: 4,
 	})
 	w.must(err)
