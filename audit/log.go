@@ -53,6 +53,22 @@ func (l *Log) Erase(ctx context.Context, who actor.Actor, subject string) error 
 	})
 }
 
+// Checkpoint returns the newest signed checkpoint, with the quorum of cosignatures if there is one with it; nil when none
+// was signed yet.
+func (l *Log) Checkpoint(ctx context.Context) (note []byte, err error) {
+	for _, cosignatures := range []int{l.Quorum, 0} {
+		var signed Signed
+		err = l.Store.View(ctx, func(r R) (err error) { signed, err = r.Checkpoint(cosignatures); return err })
+		if err == nil {
+			return signed.Note, nil
+		}
+		if !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrPending) {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
 // AddCosignature adds a witness's signature line to the checkpoint of that size. The line proves itself, so that anyone may bring it.
 func (l *Log) AddCosignature(ctx context.Context, size uint64, line []byte) error {
 	return l.Store.Update(ctx, func(w W) error {
