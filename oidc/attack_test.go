@@ -554,7 +554,10 @@ func TestCapacityHasToBeOnesOwn(t *testing.T) {
 		b := w.browser()
 		p := b.through(b.authorize("scope", "openid entity"))
 		for _, form := range []url.Values{
-			{"kind": {"official"}, "for": {company}}, {"kind": {"entity"}, "for": {"other"}}, {"kind": {"system"}}, {"kind": {""}},
+			{"kind": {"official"}, "for": {company}},
+			{"kind": {"entity"}, "for": {"other"}},
+			{"kind": {"system"}},
+			{"kind": {""}},
 			{"kind": {"person"}, "for": {company}},
 		} {
 			form.Set("i", p.query("i"))

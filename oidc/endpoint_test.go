@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"hufu/audit"
 	"hufu/internal/actor"
 	"hufu/oidc"
 )
@@ -32,9 +33,14 @@ func TestDiscoveryAndKeys(t *testing.T) {
 			w.Errorf("%v", doc)
 		}
 		for _, must := range []struct{ field, value string }{
-			{"id_token_signing_alg_values_supported", "RS256"}, {"id_token_signing_alg_values_supported", "ES256"},
-			{"code_challenge_methods_supported", "S256"}, {"scopes_supported", "openid"}, {"subject_types_supported", "public"},
-			{"response_modes_supported", "form_post"}, {"grant_types_supported", "refresh_token"}, {"claims_supported", "act_for"},
+			{"id_token_signing_alg_values_supported", "RS256"},
+			{"id_token_signing_alg_values_supported", "ES256"},
+			{"code_challenge_methods_supported", "S256"},
+			{"scopes_supported", "openid"},
+			{"subject_types_supported", "public"},
+			{"response_modes_supported", "form_post"},
+			{"grant_types_supported", "refresh_token"},
+			{"claims_supported", "act_for"},
 		} {
 			if list, _ := doc[must.field].([]any); !slices.Contains(list, any(must.value)) {
 				w.Errorf("%s = %v, %s is missing", must.field, doc[must.field], must.value)
@@ -276,6 +282,39 @@ func TestUserinfoByScope(t *testing.T) {
 		if p := b.do(r, nil); p.status != http.StatusUnauthorized || !strings.HasPrefix(p.header.Get("WWW-Authenticate"), "Bearer ") {
 			w.Errorf("no token: %d %v", p.status, p.header)
 		}
+	})
+}
+
+// Releasing the number leaves a record; nobody without the person's key reads from it who used what.
+func TestRecordsOfALogIn(t *testing.T) {
+	each(t, func(w *world) {
+		b := w.browser()
+		tok := b.login("scope", "openid identity")
+		w.userinfo(tok.Access)
+		w.refresh(w.client, tok.Refresh)
+		w.exchange(w.client, "x.y")
+		w.must(w.p.Withdraw(w.Context(), w.person(), "portal"))
+		want := map[string]string{
+			"consent.grant": "person:" + w.zhang, "grant.open": "person:" + w.zhang, "token.issue": "client:portal",
+			"identity.release": "client:portal", "grant.revoke": "person:" + w.zhang, "client.register": "official:admin",
+		}
+		w.must(w.db.Audit().View(w.Context(), func(r audit.R) error {
+			for action, by := range want {
+				rows, err := r.Find(audit.Query{Action: action, Limit: 10})
+				if err != nil || len(rows) != 1 || rows[0].Actor != by {
+					w.Errorf("%s: %d records, %v", action, len(rows), err)
+					continue
+				}
+				leaf := string(rows[0].Leaf)
+				if strings.Contains(leaf, number) || (strings.Contains(leaf, w.zhang) && strings.Contains(leaf, "portal")) {
+					w.Errorf("%s tells too much: %s", action, leaf)
+				}
+				if action != "client.register" && action != "grant.revoke" && rows[0].Subject != w.zhang {
+					w.Errorf("%s is not sealed under the person's key", action)
+				}
+			}
+			return nil
+		}))
 	})
 }
 

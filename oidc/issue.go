@@ -80,8 +80,8 @@ func (p *Provider) remember(w W, g Grant, sit situation, req *request, s *login.
 			}
 		}
 		err := w.Record(audit.Entry{
-			At: now, Actor: personActor(s, g.Client), Action: "consent.grant", Object: audit.Object{Kind: "client", ID: g.Client},
-			Public: map[string]string{"scopes": strings.Join(g.Scopes, " ")},
+			At: now, Actor: personActor(s), Action: "consent.grant", Object: audit.Object{Kind: "grant", ID: g.ID}, Subject: g.Subject,
+			Personal: map[string]string{"client": g.Client, "scopes": strings.Join(g.Scopes, " ")},
 		})
 		if err != nil {
 			return err
@@ -91,10 +91,10 @@ func (p *Provider) remember(w W, g Grant, sit situation, req *request, s *login.
 		return err
 	}
 	return w.Record(audit.Entry{
-		At: now, Actor: personActor(s, g.Client), Action: "grant.open", Object: audit.Object{Kind: "grant", ID: g.ID},
-		Public: map[string]string{
-			"client": g.Client, "scopes": strings.Join(g.Scopes, " "), "acr": acrURN(min(g.IdentityLevel, g.AuthLevel)),
-			"kind": string(g.Capacity.Kind), "for": g.Capacity.For,
+		At: now, Actor: personActor(s), Action: "grant.open", Object: audit.Object{Kind: "grant", ID: g.ID}, Subject: g.Subject,
+		Public: map[string]string{"acr": acrURN(min(g.IdentityLevel, g.AuthLevel)), "kind": string(g.Capacity.Kind)},
+		Personal: map[string]string{
+			"client": g.Client, "scopes": strings.Join(g.Scopes, " "), "for": g.Capacity.For, "post": g.Capacity.PostID,
 		},
 	})
 }
@@ -107,7 +107,8 @@ func (p *Provider) refuse(ctx context.Context, in InteractionRecord, req *reques
 			return err
 		}
 		return w.Record(audit.Entry{
-			At: now, Actor: personActor(s, req.ClientID), Action: "consent.refuse", Object: audit.Object{Kind: "client", ID: req.ClientID},
+			At: now, Actor: personActor(s), Action: "consent.refuse", Object: audit.Object{Kind: "consent"}, Subject: s.Subject,
+			Personal: map[string]string{"client": req.ClientID, "scopes": strings.Join(req.Scopes, " ")},
 		})
 	})
 	if err != nil {
@@ -126,17 +127,13 @@ func (p *Provider) end(ctx context.Context, in InteractionRecord, req *request, 
 
 // revoke ends a grant with all of its tokens; to revoke again changes nothing.
 func (p *Provider) revoke(ctx context.Context, grant, why string) error {
-	return p.revokeBy(ctx, actor.ForSystem("oidc"), grant, why)
-}
-
-func (p *Provider) revokeBy(ctx context.Context, a actor.Actor, grant, why string) error {
 	now := p.now()
 	return p.storage.write(ctx, func(w W) error {
 		ok, err := w.RevokeGrant(grant, why, now)
 		if err != nil || !ok {
 			return err
 		}
-		return recordRevoked(w, a, grant, why, now)
+		return recordRevoked(w, actor.ForSystem("oidc"), grant, why, now)
 	})
 }
 

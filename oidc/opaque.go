@@ -25,7 +25,9 @@ func newOpaque(config hmac.HMACStrategyConfigurator, now func() time.Time) *opaq
 func (o *opaque) AuthorizeCodeSignature(_ context.Context, t string) string {
 	return o.mac.Signature(t)
 }
-func (o *opaque) AccessTokenSignature(_ context.Context, t string) string  { return o.mac.Signature(t) }
+
+func (o *opaque) AccessTokenSignature(_ context.Context, t string) string { return o.mac.Signature(t) }
+
 func (o *opaque) RefreshTokenSignature(_ context.Context, t string) string { return o.mac.Signature(t) }
 
 func (o *opaque) GenerateAuthorizeCode(ctx context.Context, _ fosite.Requester) (token, signature string, err error) {

@@ -53,7 +53,7 @@ func (p *Provider) revokeToken(ctx context.Context, caller ClientRecord, token s
 		if g.Client != caller.ID {
 			return oauthError{Code: "unauthorized_client", Description: "The token was made for another client."}
 		}
-		return p.revokeBy(ctx, clientActor(caller.ID), g.ID, whyClient)
+		return p.revoke(ctx, g.ID, whyClient)
 	}
 	return nil
 }

@@ -106,8 +106,8 @@ func (p *Provider) recordTokens(g Grant, grantType string) func(W) error {
 			return nil
 		}
 		return w.Record(audit.Entry{
-			At: now, Actor: clientActor(g.Client), Action: "token.issue", Object: audit.Object{Kind: "grant", ID: g.ID},
-			Public: map[string]string{"client": g.Client},
+			At: now, Actor: clientActor(g.Client), Action: "token.issue", Object: audit.Object{Kind: "token"},
+			Subject: g.Subject, Personal: map[string]string{"grant": g.ID},
 		})
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"hufu/audit"
 	"hufu/identity"
-	"hufu/internal/actor"
 )
 
 // serveUserinfo is the userinfo endpoint (OpenID Connect Core section 5.3). The token comes in the Authorization header
@@ -113,9 +112,8 @@ func (p *Provider) releaseIdentity(ctx context.Context, a access, profile identi
 	now := p.now()
 	return p.store.Update(ctx, func(w W) error {
 		return w.Record(audit.Entry{
-			At: now, Actor: actor.Actor{Subject: a.grant.Client, Capacity: actor.Client, Client: a.grant.Client},
-			Action: "identity.release", Object: audit.Object{Kind: "subject", ID: a.grant.Subject},
-			Public: map[string]string{"client": a.grant.Client, "grant": a.grant.ID, "type": string(id.Type)},
+			At: now, Actor: clientActor(a.grant.Client), Action: "identity.release", Object: audit.Object{Kind: "identity"},
+			Subject: a.grant.Subject, Personal: map[string]string{"grant": a.grant.ID, "type": string(id.Type)},
 		})
 	})
 }

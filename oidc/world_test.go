@@ -121,6 +121,7 @@ type world struct {
 	*testing.T
 	p       *oidc.Provider
 	db      *store.DB
+	store   *crashing
 	people  *gated
 	logins  *login.Service
 	base    string
@@ -160,7 +161,7 @@ func each(t *testing.T, f func(w *world)) {
 
 func newWorld(t *testing.T, db *store.DB, clock *atomic.Int64) *world {
 	t.Helper()
-	w := &world{T: t, db: db, clock: clock, account: "zhangsan", rsa: &flaky{Signer: rsaKey}, ec: &flaky{Signer: ecKey}}
+	w := &world{T: t, db: db, store: &crashing{Store: db.OIDC()}, clock: clock, account: "zhangsan", rsa: &flaky{Signer: rsaKey}, ec: &flaky{Signer: ecKey}}
 	w.clock.Store(time.Now().UnixMicro())
 	people, err := identity.New(identity.Config{Store: db.Identity(), Now: w.now})
 	w.must(err)
@@ -199,7 +200,7 @@ func newWorld(t *testing.T, db *store.DB, clock *atomic.Int64) *world {
 
 func (w *world) config() oidc.Config {
 	return oidc.Config{
-		Issuer: w.base, Store: w.db.OIDC(), Subjects: w.people, Sessions: w.logins, Now: w.now,
+		Issuer: w.base, Store: w.store, Subjects: w.people, Sessions: w.logins, Now: w.now,
 		Keys:        []oidc.Key{{Signer: w.rsa}, {Signer: w.ec}},
 		TokenSecret: bytes.Repeat([]byte{9}, 32),
 		Log:         slog.New(slog.NewTextHandler(&w.log, nil)),
