@@ -7,5 +7,5 @@ import "embed"
 
 // Files holds the folders of this package: profiles/, licences/.
 //
-//go:embed profiles
+//go:embed profiles licences
 var Files embed.FS
