@@ -30,6 +30,7 @@ const (
 	SealMaker  = "seal-maker"  // signs seals (制章人)
 	Log        = "log"         // signs checkpoints of the audit log
 	Bundle     = "bundle"      // signs trust bundles
+	QR         = "qr"          // signs the QR texts by which licences are shown
 	TokenES256 = "token-es256" // signs ID tokens
 	TokenRS256 = "token-rs256" //
 	TokenSM2   = "token-sm2"   //
@@ -73,6 +74,7 @@ var purposes = map[string]purpose{
 	SealMaker:  {use: useSign, algorithms: []string{SM2}},
 	Log:        {use: useSign, algorithms: []string{SM2}},
 	Bundle:     {use: useSign, algorithms: []string{SM2}},
+	QR:         {use: useSign, algorithms: []string{SM2}},
 	TokenES256: {use: useSign, algorithms: []string{P256}},
 	TokenRS256: {use: useSign, algorithms: []string{RSA2048, RSA3072}},
 	TokenSM2:   {use: useSign, algorithms: []string{SM2}},
