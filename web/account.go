@@ -1,0 +1,282 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"hufu/audit"
+	"hufu/ca"
+	"hufu/certs"
+	"hufu/identity"
+	"hufu/identity/login"
+	"hufu/internal/fault"
+)
+
+// accountView is what a person sees about itself.
+type accountView struct {
+	frame
+	Person       string
+	Level        int
+	LevelWord    string
+	Phone        string
+	Numbers      []numberView
+	Capacities   []capacityView
+	Sessions     []sessionView
+	Certificates []certificateView
+	HasCerts     bool
+	Activity     []activityView
+	HasActivity  bool
+}
+
+type numberView struct{ Label, Number string }
+
+type sessionView struct {
+	ID, Device, IP string
+	Began, Seen    string
+	Current        bool
+}
+
+type certificateView struct {
+	Name, Profile, Serial, Issuer string
+	From, Until                   string
+	State                         verdict
+}
+
+type activityView struct{ At, What, Detail string }
+
+// recentActivity is how many entries of the record the page shows.
+const recentActivity = 12
+
+var notes = map[string]fault.Text{
+	"password": {ZH: "密码已修改，其他设备上的登录已全部结束。", EN: "The password was changed, and your other sessions have ended."},
+	"ended":    {ZH: "该设备上的登录已结束。", EN: "That session has ended."},
+	"others":   {ZH: "其他设备上的登录已全部结束。", EN: "Your other sessions have ended."},
+}
+
+func (s *Site) showAccount(w http.ResponseWriter, r *http.Request) {
+	session, ok := s.member(w, r)
+	if !ok {
+		return
+	}
+	v := &accountView{frame: s.frame(r, fault.Text{ZH: "我的账户", EN: "My account"}), Person: session.Name}
+	v.Wide = true
+	if note, ok := notes[r.URL.Query().Get("note")]; ok {
+		v.Note = v.Say(note)
+	}
+	for _, fill := range []func(*http.Request, *login.Session, *accountView) error{s.fillPerson, s.fillSessions, s.fillCertificates, s.fillActivity} {
+		if err := fill(r, session, v); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+	}
+	s.show(w, r, "account", v)
+}
+
+func (s *Site) fillPerson(r *http.Request, session *login.Session, v *accountView) error {
+	p, err := s.People.Profile(r.Context(), session.Subject)
+	if err != nil {
+		return err
+	}
+	capacities, err := s.People.Capacities(r.Context(), session.Subject)
+	if err != nil {
+		return err
+	}
+	v.Person, v.Level, v.LevelWord = p.Name, int(p.Level), v.level(int(p.Level))
+	if p.Phone != "" {
+		v.Phone = p.Phone.String()
+	}
+	for _, id := range p.Identifiers {
+		v.Numbers = append(v.Numbers, numberView{v.identifier(id.Type), id.Number.String()})
+	}
+	for _, c := range capacities {
+		v.Capacities = append(v.Capacities, v.capacity(c))
+	}
+	return nil
+}
+
+func (f frame) level(level int) string {
+	words := []fault.Text{
+		{ZH: "未核实", EN: "not verified"},
+		{ZH: "一级：已核实手机号", EN: "level 1: telephone verified"},
+		{ZH: "二级：已实名", EN: "level 2: name and number verified"},
+		{ZH: "三级：已实人", EN: "level 3: person verified"},
+		{ZH: "四级：已现场核验", EN: "level 4: seen in person"},
+	}
+	if level < 0 || level >= len(words) {
+		level = 0
+	}
+	return f.Say(words[level])
+}
+
+func (f frame) identifier(t identity.IdentifierType) string {
+	switch t {
+	case identity.ResidentID:
+		return f.T("居民身份证", "Resident identity card")
+	case identity.Passport:
+		return f.T("护照", "Passport")
+	case identity.HKMacaoPermit:
+		return f.T("港澳居民来往内地通行证", "Mainland travel permit (Hong Kong, Macao)")
+	case identity.TaiwanPermit:
+		return f.T("台湾居民来往大陆通行证", "Mainland travel permit (Taiwan)")
+	case identity.MilitaryID:
+		return f.T("军官证", "Officer's card")
+	}
+	return f.T("证件", "Document")
+}
+
+func (s *Site) fillSessions(r *http.Request, session *login.Session, v *accountView) error {
+	list, err := s.Logins.List(r.Context(), session.Actor(), session.Subject)
+	for _, one := range list {
+		v.Sessions = append(v.Sessions, sessionView{
+			ID: one.ID, Device: v.device(one.UserAgent), IP: one.RemoteIP,
+			Began: v.Time(one.Created), Seen: v.Time(one.Seen), Current: one.ID == session.ID,
+		})
+	}
+	return err
+}
+
+// device names a browser and its system in words that people know. What it cannot name it shows as sent.
+func (f frame) device(agent string) string {
+	find := func(pairs ...string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if strings.Contains(agent, pairs[i]) {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+	browser := find("MicroMessenger", f.T("微信", "WeChat"), "DingTalk", f.T("钉钉", "DingTalk"), "Edg", "Edge", "OPR/", "Opera",
+		"Firefox", "Firefox", "Chrome", "Chrome", "Safari", "Safari", "curl", "curl")
+	system := find("HarmonyOS", "HarmonyOS", "Android", "Android", "iPhone", "iPhone", "iPad", "iPad", "Windows", "Windows",
+		"Mac OS", "macOS", "Linux", "Linux")
+	switch {
+	case browser == "" && agent == "":
+		return f.T("未知设备", "Unknown device")
+	case browser == "":
+		return agent
+	case system == "":
+		return browser
+	}
+	return fmt.Sprintf(f.T("%s，%s", "%s on %s"), browser, system)
+}
+
+func (s *Site) fillCertificates(r *http.Request, session *login.Session, v *accountView) error {
+	if s.Certificates == nil {
+		return nil
+	}
+	v.HasCerts = true
+	records, err := s.Certificates.Certificates(r.Context(), session.Actor(), ca.CertificateFilter{Holder: session.Subject, Limit: 20})
+	if err != nil {
+		return err
+	}
+	for _, c := range records {
+		_, revoked, err := s.Certificates.Revoked(r.Context(), c.Issuer, c.Serial)
+		if err != nil {
+			return err
+		}
+		v.Certificates = append(v.Certificates, v.certificate(c, revoked, s))
+	}
+	return nil
+}
+
+func (f frame) certificate(c ca.Record, revoked bool, s *Site) certificateView {
+	view := certificateView{
+		Name: c.Profile, Profile: c.Profile, Serial: fmt.Sprintf("%X", c.Serial), Issuer: c.Issuer, From: f.Date(c.NotBefore), Until: f.Date(c.NotAfter),
+		State: verdict{"yes", "icon-yes", f.T("有效", "Valid")},
+	}
+	if parsed, err := certs.Parse(c.DER); err == nil {
+		view.Name, view.Issuer = parsed.Subject.CommonName(), parsed.Issuer.CommonName()
+	}
+	switch now := s.Now(); {
+	case revoked:
+		view.State = verdict{"no", "icon-no", f.T("已吊销", "Revoked")}
+	case now.After(c.NotAfter):
+		view.State = verdict{"unsure", "icon-unsure", f.T("已过期", "Expired")}
+	case now.Before(c.NotBefore):
+		view.State = verdict{"unsure", "icon-unsure", f.T("未生效", "Not yet valid")}
+	}
+	return view
+}
+
+// fillActivity shows which acts the record holds under the person's own key; the sealed parts stay closed.
+func (s *Site) fillActivity(r *http.Request, session *login.Session, v *accountView) error {
+	if s.Activity == nil {
+		return nil
+	}
+	v.HasActivity = true
+	page, err := s.Activity.Search(r.Context(), session.Actor(), audit.Query{Subject: session.Subject, Limit: recentActivity})
+	for _, e := range page.Entries {
+		v.Activity = append(v.Activity, activityView{v.Time(e.At), v.act(e.Action), e.Action})
+	}
+	return err
+}
+
+var actWords = map[string]fault.Text{
+	"account.open":           {ZH: "开通账号", EN: "Account opened"},
+	"account.password":       {ZH: "修改密码", EN: "Password changed"},
+	"application.submit":     {ZH: "申请证书", EN: "Certificate applied for"},
+	"application.approve":    {ZH: "证书申请通过", EN: "Application approved"},
+	"application.reject":     {ZH: "证书申请退回", EN: "Application rejected"},
+	"certificate.reserve":    {ZH: "准备签发证书", EN: "Certificate prepared"},
+	"certificate.issue":      {ZH: "签发证书", EN: "Certificate issued"},
+	"certificate.revoke":     {ZH: "吊销证书", EN: "Certificate revoked"},
+	"encryption-key.provide": {ZH: "提供加密密钥", EN: "Encryption key provided"},
+	"consent.grant":          {ZH: "同意向应用提供信息", EN: "Consent given to an application"},
+	"consent.refuse":         {ZH: "拒绝向应用提供信息", EN: "Consent refused"},
+	"consent.withdraw":       {ZH: "撤回授权", EN: "Consent withdrawn"},
+	"grant.open":             {ZH: "登录应用", EN: "Logged in to an application"},
+	"grant.revoke":           {ZH: "应用登录结束", EN: "Log-in to an application ended"},
+	"identity.release":       {ZH: "向应用提供证件号码", EN: "Identity number released to an application"},
+	"session.open":           {ZH: "登录", EN: "Logged in"},
+	"session.end":            {ZH: "退出登录", EN: "Logged out"},
+	"session.refuse":         {ZH: "登录失败", EN: "Log-in refused"},
+	"subject.register":       {ZH: "身份登记", EN: "Identity registered"},
+	"subject.evidence":       {ZH: "补充身份核验", EN: "Evidence added"},
+	"subject.contact":        {ZH: "变更联系方式", EN: "Contact changed"},
+	"subject.legal-rep":      {ZH: "登记为法定代表人", EN: "Registered as legal representative"},
+	"post.appoint":           {ZH: "任职", EN: "Appointed to a post"},
+	"post.end":               {ZH: "任职结束", EN: "Post ended"},
+	"post.roles":             {ZH: "变更职务权限", EN: "Roles of a post changed"},
+	"token.issue":            {ZH: "应用取得令牌", EN: "Tokens issued to an application"},
+	"seal.use":               {ZH: "用章", EN: "Seal used"},
+	"licence.issue":          {ZH: "签发证照", EN: "Licence issued"},
+}
+
+func (f frame) act(action string) string {
+	if t, ok := actWords[action]; ok {
+		return f.Say(t)
+	}
+	return f.T("其他操作", "Other act")
+}
+
+// doEndSession ends one session; the current one means to log out.
+func (s *Site) doEndSession(w http.ResponseWriter, r *http.Request) {
+	session, ok := s.member(w, r)
+	if !ok {
+		return
+	}
+	id := r.PostForm.Get("id")
+	if id == session.ID {
+		s.doLogout(w, r)
+		return
+	}
+	if err := s.Logins.End(r.Context(), session.Actor(), id); err != nil && !errors.Is(err, login.ErrNoSession) {
+		s.fail(w, r, err)
+		return
+	}
+	seeOther(w, "/account?note=ended")
+}
+
+func (s *Site) doEndOthers(w http.ResponseWriter, r *http.Request) {
+	session, ok := s.member(w, r)
+	if !ok {
+		return
+	}
+	if _, err := s.Logins.EndAll(r.Context(), session.Actor(), session.Subject, session.ID); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	seeOther(w, "/account?note=others")
+}

@@ -1,0 +1,256 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"hufu/internal/fault"
+	"hufu/seal/check"
+)
+
+// Verifier checks a file as anybody could offline. It keeps nothing.
+type Verifier interface {
+	// Verify checks the file under the given trust bundle, or the server's own when bundle is nil. lang is "zh" or "en".
+	// An error of kind Invalid says that the file or the bundle is of no known kind; a file that is known but wrong gets
+	// a report.
+	Verify(ctx context.Context, name string, file, bundle []byte, lang string) (check.Report, error)
+}
+
+// Sizes of an upload and how many are checked at once.
+const (
+	maxUpload    = 32 << 20
+	maxBundle    = 8 << 20
+	maxVerifying = 4
+	uploadTime   = 2 * time.Minute // for the whole body to arrive
+	verifyWait   = 10 * time.Second
+)
+
+var (
+	errUploadLarge = fault.New(fault.Limited, "web.upload-too-large",
+		"The file is larger than 32 MiB. Check it with the command sealcheck on your own computer.",
+		"文件超过 32 MiB。请在本地使用 sealcheck 命令验证。")
+	errUploadBusy = fault.New(fault.Unavailable, "web.verifier-busy",
+		"Many files are being checked at this moment. Try again in a few seconds.", "当前验证的文件较多，请几秒后再试。")
+)
+
+// verifyView is the page to check a file, before and after.
+type verifyView struct {
+	frame
+	Report *reportView // nil before
+}
+
+// reportView shows a report.
+type reportView struct {
+	check.Report
+	Verdict verdict
+	Meaning string
+}
+
+// verdict is one of the three states, never told by colour alone.
+type verdict struct{ Class, Icon, Word string }
+
+func (f frame) verdict(r check.Result) verdict {
+	switch r {
+	case check.Passed:
+		return verdict{"yes", "icon-yes", f.T("有效", "Valid")}
+	case check.Failed:
+		return verdict{"no", "icon-no", f.T("无效", "Not valid")}
+	case check.NotApplicable:
+		return verdict{"plain", "icon-none", f.T("不适用", "Does not apply")}
+	}
+	return verdict{"unsure", "icon-unsure", f.T("无法确认", "Cannot be confirmed")}
+}
+
+func (f frame) report(r check.Report) *reportView {
+	v := &reportView{Report: r, Verdict: f.verdict(r.Result)}
+	switch r.Result {
+	case check.Passed:
+		v.Meaning = f.T("签名和印章真实，内容自签署后未被改动。", "Signature and seal are genuine, and the content is unchanged since it was signed.")
+	case check.Failed:
+		v.Meaning = f.T("请勿采信这份文件。原因如下：", "Do not rely on this file. The reasons:")
+	default:
+		v.Meaning = f.T("没有发现错误，但缺少必要的依据，因此不能确认其真实性。原因如下：", "Nothing wrong was found, but something needed is not known. The reasons:")
+	}
+	return v
+}
+
+// Verdict returns the state of a part of a report.
+func (f frame) Verdict(r check.Result) verdict { return f.verdict(r) }
+
+// Step returns the verdict of a step, whose words differ from those of a whole file.
+func (f frame) Step(r check.Result) verdict {
+	v := f.verdict(r)
+	switch r {
+	case check.Passed:
+		v.Word = f.T("通过", "Passed")
+	case check.Failed:
+		v.Word = f.T("未通过", "Failed")
+	}
+	return v
+}
+
+// StepTitle returns the name of a step.
+func (f frame) StepTitle(n check.StepName) string { return check.Title(n, f.Lang) }
+
+// Age tells how old evidence is.
+func (f frame) Age(seconds *int64) string {
+	if seconds == nil || *seconds < 0 {
+		return ""
+	}
+	d := time.Duration(*seconds) * time.Second
+	switch {
+	case d < time.Minute:
+		return f.T("刚刚取得", "just now")
+	case d < time.Hour:
+		return fmt.Sprintf(f.T("%d 分钟前取得", "%d minutes old"), int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf(f.T("%d 小时前取得", "%d hours old"), int(d.Hours()))
+	}
+	return fmt.Sprintf(f.T("%d 天前取得", "%d days old"), int(d.Hours()/24))
+}
+
+// Source says how far the time of signing is trusted.
+func (f frame) Source(source string) string {
+	switch source {
+	case check.SourceTimeStamp:
+		return f.T("时间戳", "time-stamp")
+	case check.SourceLog:
+		return f.T("日志", "log")
+	}
+	return f.T("自称，未经证明", "claimed, not proven")
+}
+
+func (s *Site) verifyView(r *http.Request) *verifyView {
+	return &verifyView{frame: s.frame(r, fault.Text{ZH: "验证文件", EN: "Verify a file"})}
+}
+
+func (s *Site) showVerify(w http.ResponseWriter, r *http.Request) {
+	s.show(w, r, "verify", s.verifyView(r))
+}
+
+// doVerify checks an upload and shows the report. Nothing is kept, so there is nothing to redirect to.
+func (s *Site) doVerify(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.verifying <- struct{}{}:
+		defer func() { <-s.verifying }()
+	case <-time.After(verifyWait):
+		s.fail(w, r, errUploadBusy)
+		return
+	case <-r.Context().Done():
+		return
+	}
+	u, err := readUpload(w, r)
+	page := s.verifyView(r)
+	switch {
+	case errors.Is(err, errUploadLarge):
+		s.refuse(w, r, http.StatusRequestEntityTooLarge, err)
+		return
+	case err != nil:
+		s.fail(w, r, errForm.With("%w", err))
+		return
+	case len(u.file) == 0:
+		page.blame(http.StatusUnprocessableEntity, "file", page.T("请选择要验证的文件。", "Choose the file to verify."))
+		s.show(w, r, "verify", page)
+		return
+	}
+	report, err := s.Verifier.Verify(r.Context(), u.name, u.file, u.bundle, page.Lang)
+	if err != nil {
+		text, ok := s.say(r.Context(), page.Lang, err)
+		if !ok || fault.KindOf(err) != fault.Invalid {
+			s.fail(w, r, err)
+			return
+		}
+		page.blame(http.StatusUnprocessableEntity, "file", text)
+		s.show(w, r, "verify", page)
+		return
+	}
+	page.Report = page.report(report)
+	page.Title = page.Report.Verdict.Word + page.T("：", ": ") + u.name
+	s.show(w, r, "verify", page)
+}
+
+// upload is what came.
+type upload struct {
+	name         string
+	file, bundle []byte
+}
+
+// readUpload reads the parts into memory; no temporary file is written.
+func readUpload(w http.ResponseWriter, r *http.Request) (u upload, err error) {
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Now().Add(uploadTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return u, err
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxUpload+maxBundle+(64<<10))
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return u, err
+	}
+	for {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return u, nil
+		}
+		if err != nil {
+			return u, large(err)
+		}
+		switch part.FormName() {
+		case "file":
+			u.name = fileName(part.FileName())
+			u.file, err = readPart(part, maxUpload)
+		case "bundle":
+			u.bundle, err = readPart(part, maxBundle)
+		}
+		if err != nil {
+			return u, err
+		}
+	}
+}
+
+func readPart(part *multipart.Part, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(part, most+1))
+	if err != nil {
+		return nil, large(err)
+	}
+	if int64(len(data)) > most {
+		return nil, errUploadLarge
+	}
+	if len(data) == 0 {
+		return nil, nil
+	}
+	return data, nil
+}
+
+func large(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return errUploadLarge
+	}
+	return err
+}
+
+// fileName keeps the last part of the name that the browser gave, for showing.
+func fileName(name string) string {
+	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, ""), `\`, "/"))
+	name = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return -1
+		}
+		return c
+	}, name)
+	for len(name) > 200 {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	if name == "" || name == "." || name == "/" {
+		return "file"
+	}
+	return name
+}
