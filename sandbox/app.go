@@ -136,7 +136,9 @@ func (a *App) routes() http.Handler {
 	mux.HandleFunc("GET /sample/logout", a.showHall)
 	mux.HandleFunc("POST /sample/logout", a.logout)
 	mux.HandleFunc("GET /sample/hall.css", a.style.serve)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, ErrNoPage.With("%s %s", r.Method, r.URL.Path)) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		a.refuse(w, r, ErrNoPage.With("%s %s", r.Method, r.URL.Path))
+	})
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, ErrForeign) }))
 	return guard.Handler(mux)

@@ -57,13 +57,13 @@ type metadata struct {
 
 // proven is what the id_token and userinfo said, after both were checked.
 type proven struct {
-	Name        string    `json:"-"` // from userinfo
-	Sub         string    `json:"-"`
-	ACR         string    `json:"acr"`
-	AMR         []string  `json:"amr"`
-	SubjectKind string    `json:"subject_kind"`
-	ActFor      *ActFor   `json:"act_for"`
-	Official    *Official `json:"official"`
+	Name        string          `json:"-"` // from userinfo
+	Sub         string          `json:"-"`
+	ACR         string          `json:"acr"`
+	AMR         []string        `json:"amr"`
+	SubjectKind string          `json:"subject_kind"`
+	ActFor      *ActFor         `json:"act_for"`
+	Official    *Official       `json:"official"`
 	IDToken     string          `json:"-"`
 	Claims      json.RawMessage `json:"-"` // of the id_token, indented
 	Alg, KeyID  string          `json:"-"` // of its header
