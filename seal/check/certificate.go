@@ -179,9 +179,6 @@ func (r *record) certificateRemarks(c *certs.Certificate) {
 	for _, s := range c.NonStandard {
 		r.remark("remark.certificate", s)
 	}
-	if c.HasKeyUsage && c.KeyUsage&certs.UsageCertSign != 0 && !c.IsCA {
-		r.remark("remark.signers-own-key-sign")
-	}
 }
 
 // sm2Key gives the key of c when it is an SM2 key.

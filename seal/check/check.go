@@ -110,7 +110,7 @@ func (o *Options) bareSeal(r *Report, der []byte) {
 		return
 	}
 	rec := newRecord(o, clean(s.ESID), string(ofd.TypeSeal))
-	rec.pass(StepParse, "%d", len(der))
+	rec.pass(StepParse, "%s", o.text("evidence.octets", len(der)))
 	rec.out.Format = s.Version.String()
 	if c, err := certs.ParseLenient(s.MakerCert); err == nil {
 		rec.out.Signer = signerOf(c)

@@ -37,7 +37,7 @@ func (o *Options) detachedSeal(r *Report, der []byte) {
 		return // isSignature has parsed it
 	}
 	rec := newRecord(o, "", string(ofd.TypeSeal))
-	rec.pass(StepParse, "%d", len(der))
+	rec.pass(StepParse, "%s", o.text("evidence.octets", len(der)))
 	rec.sesSignature(sig, o.Content, "", nil)
 	rec.signingTime()
 	r.single(rec)

@@ -59,21 +59,22 @@ func (d *document) check(r *Report) {
 		r.Licence = &l
 	}
 	r.NonStandard = d.remarks()
-	covered := map[string]bool{}
-	anySound := false
+	covered := map[string]bool{} // by a signature that is not known to be broken
+	holds := false
 	for _, s := range d.all.List {
 		rec := d.signature(s)
-		if !s.Orphan && rec.sound() {
-			anySound = true
+		if !s.Orphan && s.Err == nil && !rec.broken() {
+			holds = true
 			for _, it := range d.c.Coverage(d.m, d.all, s) {
-				if it.State == ofd.ListedOK || it.State == ofd.Own || it.State == ofd.Later {
+				switch it.State { // a listed file that was changed is told by the digests, not here
+				case ofd.ListedOK, ofd.ListedBad, ofd.Own, ofd.Later:
 					covered[it.Path] = true
 				}
 			}
 		}
 		r.Signatures = append(r.Signatures, rec.finish())
 	}
-	d.coverage(r, covered, anySound)
+	d.coverage(r, covered, holds)
 	d.judge(r)
 }
 
@@ -124,8 +125,8 @@ func folder(p string) string {
 	return f[len(f)-2]
 }
 
-// coverage writes what no sound signature protects.
-func (d *document) coverage(r *Report, covered map[string]bool, anySound bool) {
+// coverage writes what no signature protects; holds: at least one is not broken.
+func (d *document) coverage(r *Report, covered map[string]bool, holds bool) {
 	var drawn, meta, orphan []string
 	for _, n := range d.c.Names() {
 		if covered[n] || d.m.Reach(n) == ofd.Orphan && isSignaturePart(d.all, n) {
@@ -159,7 +160,7 @@ func (d *document) coverage(r *Report, covered map[string]bool, anySound bool) {
 		missing = append(missing, m.Path)
 	}
 	problem("coverage.missing", missing)
-	r.Coverage.Complete = anySound && len(r.Coverage.Uncovered) == 0 && len(d.unread) == 0
+	r.Coverage.Complete = holds && len(r.Coverage.Uncovered) == 0 && len(d.unread) == 0
 }
 
 // isSignaturePart tells the files of signatures themselves, which nobody lists: an orphan's are reported as orphans.
@@ -190,18 +191,9 @@ func (d *document) remarks() []string {
 	}
 	out := []string{}
 	for _, code := range order {
-		out = append(out, d.o.remarkText(code, join(parts[code])))
+		out = append(out, d.o.text("remark."+code, join(parts[code])))
 	}
 	return out
-}
-
-// remarkText fills the part in where the words have a place for it.
-func (o *Options) remarkText(code, part string) string {
-	w := o.text("remark." + code)
-	if !strings.Contains(w, "%[1]s") {
-		return w
-	}
-	return o.text("remark."+code, part)
 }
 
 // join shows a list of paths, shortened.

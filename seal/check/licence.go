@@ -140,7 +140,7 @@ func (l *licenceSteps) compare(r *record) {
 	for name := range byName {
 		r.fail(n, "licence.field-unknown", "", clean(name))
 	}
-	r.pass(n, "%d", len(l.facts.Fields))
+	r.pass(n, "%s", l.o.text("evidence.fields", len(l.facts.Fields)))
 }
 
 // qr checks a licence QR text.
@@ -154,7 +154,7 @@ func (o *Options) qr(r *Report, text string) {
 		r.single(rec)
 		return
 	}
-	rec.pass(StepParse, "%d", len(text))
+	rec.pass(StepParse, "%s", o.text("evidence.octets", len(text)))
 	f := q.Facts()
 	l := f.Licence
 	r.Licence = &l

@@ -129,9 +129,9 @@ func (r *record) contentUnchanged() bool {
 	return r.result(StepDigests) == Passed && r.result(StepDataHash) == Passed && r.result(StepSignature) == Passed
 }
 
-// sound tells whether the signature holds cryptographically, whoever made it.
-func (r *record) sound() bool {
-	return r.result(StepDataHash) == Passed && r.result(StepSignature) == Passed
+// broken tells whether the signature, or what it signs, was shown to be wrong.
+func (r *record) broken() bool {
+	return r.result(StepParse) == Failed || r.result(StepDataHash) == Failed || r.result(StepSignature) == Failed
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

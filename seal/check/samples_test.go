@@ -33,8 +33,12 @@ func run(t testing.TB, file []byte, o Options) *Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.JSON(); err != nil {
+	line, err := r.JSON()
+	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.Contains(string(line), "%!") {
+		t.Errorf("words and arguments do not fit: %s", line)
 	}
 	return r
 }
@@ -177,6 +181,9 @@ func TestSampleBareSignature(t *testing.T) {
 	}
 	s := r.Signatures[0]
 	expect(t, s, want{StepDigests, Passed, ""}, want{StepSignature, Indeterminate, "signer.unknown"}, want{StepSealSignature, NotApplicable, ""})
+	if !r.Coverage.Complete {
+		t.Errorf("%+v", r.Coverage)
+	}
 	if s.Format != "bare" || s.Type != "Sign" || !strings.Contains(strings.Join(s.NonStandard, "\n"), "bare SM2 signature instead of GB/T 35275 SignedData") {
 		t.Errorf("%s %s %v", s.Format, s.Type, s.NonStandard)
 	}

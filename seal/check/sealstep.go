@@ -161,7 +161,7 @@ func (r *record) listed(s *ses.Seal, cert []byte) {
 		r.fail(StepSignerInSeal, "seal.signer-not-listed", "")
 		return
 	}
-	r.pass(StepSignerInSeal, "%d", len(s.Certs)+len(s.Digests))
+	r.pass(StepSignerInSeal, "%s", r.o.text("evidence.entries", len(s.Certs)+len(s.Digests)))
 	if string(cert) == string(s.MakerCert) {
 		r.remark("remark.signer-is-maker")
 	}

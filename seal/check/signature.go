@@ -26,7 +26,7 @@ func (d *document) signature(s ofd.Signature) *record {
 		return r
 	}
 	for _, x := range s.Remarks {
-		r.out.NonStandard = append(r.out.NonStandard, d.o.remarkText(x.Code, clean(x.Part)))
+		r.out.NonStandard = append(r.out.NonStandard, d.o.text("remark."+x.Code, clean(x.Part)))
 	}
 	for _, st := range s.Stamps {
 		if st.Page > 0 && !slices.Contains(r.out.Pages, st.Page) {
@@ -108,7 +108,7 @@ func (d *document) digests(r *record, s ofd.Signature) {
 			missing = append(missing, d.place(it))
 		}
 	}
-	r.pass(n, "SM3, %d", len(s.References))
+	r.pass(n, "SM3, %s", d.o.text("evidence.files", len(s.References)))
 	if len(bad) > 0 {
 		r.fail(n, "digest.mismatch", "", join(bad))
 	}
@@ -160,7 +160,7 @@ func (d *document) covers(r *record, s ofd.Signature) {
 	if len(d.unread) > 0 {
 		r.doubt(n, "coverage.unreadable", "", join(d.unread))
 	}
-	r.pass(n, "%d", len(d.c.Names()))
+	r.pass(n, "%s", d.o.text("evidence.files", len(d.c.Names())))
 }
 
 // sesValue checks a seal signature.
@@ -362,7 +362,7 @@ func (r *record) outsideSigners() []*certs.Certificate {
 
 // bare checks an SM2 signature that comes alone: without the certificate from outside nothing can be said.
 func (r *record) bare(sig, content, proof []byte) {
-	r.pass(StepParse, "%d", len(sig))
+	r.pass(StepParse, "%s", r.o.text("evidence.octets", len(sig)))
 	if content == nil {
 		r.doubt(StepDataHash, "datahash.no-content", "")
 		r.doubt(StepSignature, "datahash.no-content", "")
@@ -376,7 +376,7 @@ func (r *record) bare(sig, content, proof []byte) {
 			continue
 		}
 		r.out.Signer = signerOf(c)
-		r.pass(StepDataHash, "%d", len(content))
+		r.pass(StepDataHash, "%s", r.o.text("evidence.octets", len(content)))
 		r.pass(StepSignature, "%s", c.Subject)
 		r.logProof(proof, sig)
 		r.certificate(c, personPurposes, nil)

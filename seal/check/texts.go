@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"strings"
 
 	"hufu/certs"
 )
@@ -97,6 +98,10 @@ var words = map[string][2]string{
 	"licence.field-unbound":   {"“%[1]s”（%[2]s）没有与页面文字绑定", "field %[2]s (%[1]s) is bound to no text of a page"},
 	"licence.field-unknown":   {"页面绑定了附带数据中没有的字段 %[1]s", "the page binds a field %[1]s that the attached data do not have"},
 	"qr.expired":              {"二维码已过期或尚未生效（%[1]s 至 %[2]s）；请持证人重新出示", "the QR text is out of date (%[1]s to %[2]s); ask the holder for a fresh one"},
+	"evidence.files":          {"%[1]d 个文件", "%[1]d files"},
+	"evidence.octets":         {"%[1]d 字节", "%[1]d octets"},
+	"evidence.entries":        {"列表共 %[1]d 项", "%[1]d entries in the list"},
+	"evidence.fields":         {"%[1]d 个字段", "%[1]d fields"},
 	"page":                    {"第 %[1]d 页（%[2]s）", "page %[1]d (%[2]s)"},
 
 	"remark.zip-prefix-bytes":          {"容器之前有多余字节", "bytes before the container"},
@@ -122,7 +127,6 @@ var words = map[string][2]string{
 	"remark.digest-content":            {"被签的内容是签名描述文件的摘要", "the signed content is the digest of the description of the signature"},
 	"remark.type-and-value":            {"签名类型 %[1]s 与签名值的形式不符", "type %[1]s does not fit the form of the signature value"},
 	"remark.signer-is-maker":           {"签章者证书与制章人证书相同", "the signer's certificate is the seal maker's"},
-	"remark.signers-own-key-sign":      {"证书的密钥用法含证书签发，却不是 CA 证书", "key usage keyCertSign in a certificate that is no CA"},
 	"remark.certificate":               {"证书形式非标准：%[1]s", "non-standard certificate: %[1]s"},
 	"remark.cms":                       {"签名消息形式非标准：%[1]s", "non-standard signed message: %[1]s"},
 	"remark.length-not-minimal":        {"ASN.1 长度编码非最短", "ASN.1 lengths are not minimal"},
@@ -190,7 +194,7 @@ func (o *Options) text(code string, args ...any) string {
 	if format == "" {
 		return code
 	}
-	if len(args) == 0 {
+	if !strings.Contains(format, "%[") { // words without a place for arguments, as those of package certs
 		return format
 	}
 	return fmt.Sprintf(format, args...)

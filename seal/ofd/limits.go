@@ -41,9 +41,5 @@ const (
 	RemarkStampPage    = "stamp-page-unknown"
 	RemarkStampOutside = "stamp-outside-page"
 	RemarkTypeAbsent   = "signature-type-absent"
-	RemarkCheckMethod  = "check-method-form"
-	RemarkNoMethod     = "check-method-absent"
 	RemarkRelative     = "relative-signature"
-	RemarkMethodOID    = "signature-method-oid"
-	RemarkXMLTime      = "signature-time-form"
 )
