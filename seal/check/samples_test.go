@@ -102,10 +102,18 @@ func pinned(t testing.TB) (signer, maker *certs.Certificate) {
 }
 
 var cryptoPassed = []want{
-	{StepParse, Passed, ""}, {StepDigests, Passed, ""}, {StepDataHash, Passed, ""}, {StepSignature, Passed, ""},
-	{StepSealSignature, Passed, ""}, {StepSignerInSeal, Passed, ""}, {StepCoverage, Passed, ""},
-	{StepTimeStamp, NotApplicable, ""}, {StepLogProof, NotApplicable, ""},
-	{StepLicenceIdentifier, NotApplicable, ""}, {StepLicenceStatus, NotApplicable, ""}, {StepLicenceData, NotApplicable, ""},
+	{StepParse, Passed, ""},
+	{StepDigests, Passed, ""},
+	{StepDataHash, Passed, ""},
+	{StepSignature, Passed, ""},
+	{StepSealSignature, Passed, ""},
+	{StepSignerInSeal, Passed, ""},
+	{StepCoverage, Passed, ""},
+	{StepTimeStamp, NotApplicable, ""},
+	{StepLogProof, NotApplicable, ""},
+	{StepLicenceIdentifier, NotApplicable, ""},
+	{StepLicenceStatus, NotApplicable, ""},
+	{StepLicenceData, NotApplicable, ""},
 }
 
 func TestUnsignedSamples(t *testing.T) {

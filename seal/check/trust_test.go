@@ -26,27 +26,41 @@ func TestWhatIsNotKnownIsNeverPassed(t *testing.T) {
 		wants  []want
 	}{
 		"no bundle": {opt: func(o *Options) { o.Bundle = nil }, result: Indeterminate, wants: []want{
-			{StepSignerCertificate, Indeterminate, "path.no-root"}, {StepSignerRevocation, Indeterminate, ""}, {StepSealStatus, Indeterminate, "seal.status-unknown"},
-			{StepLicenceStatus, Indeterminate, "licence.unknown"}, {StepSealMaker, Indeterminate, "path.no-root"}, {StepSignature, Passed, ""},
+			{StepSignerCertificate, Indeterminate, "path.no-root"},
+			{StepSignerRevocation, Indeterminate, ""},
+			{StepSealStatus, Indeterminate, "seal.status-unknown"},
+			{StepLicenceStatus, Indeterminate, "licence.unknown"},
+			{StepSealMaker, Indeterminate, "path.no-root"},
+			{StepSignature, Passed, ""},
 		}},
-		"root for another purpose": {bundle: func(b *bundle.Bundle) { b.Authorities[0].Purposes = []bundle.Purpose{bundle.SealMaker} }, result: Indeterminate,
-			wants: []want{{StepSignerCertificate, Indeterminate, "path.no-root"}, {StepSealMaker, Passed, ""}}},
+		"root for another purpose": {
+			bundle: func(b *bundle.Bundle) { b.Authorities[0].Purposes = []bundle.Purpose{bundle.SealMaker} }, result: Indeterminate,
+			wants: []want{{StepSignerCertificate, Indeterminate, "path.no-root"}, {StepSealMaker, Passed, ""}},
+		},
 		"no CRL":           {bundle: func(b *bundle.Bundle) { b.CRLs = nil }, result: Indeterminate, wants: []want{{StepSignerRevocation, Indeterminate, "revocation.no-crl"}}},
 		"no seal entry":    {bundle: func(b *bundle.Bundle) { b.Seals = nil }, result: Indeterminate, wants: []want{{StepSealStatus, Indeterminate, "seal.status-unknown"}}},
 		"no licence entry": {bundle: func(b *bundle.Bundle) { b.Licences = nil }, result: Indeterminate, wants: []want{{StepLicenceStatus, Indeterminate, "licence.unknown"}}},
-		"bundle out of date": {opt: func(o *Options) { o.At = clock.AddDate(0, 0, 8) }, result: Indeterminate,
-			wants: []want{{StepSealStatus, Indeterminate, "bundle.stale"}, {StepLicenceStatus, Indeterminate, "bundle.stale"}, {StepSignerRevocation, Indeterminate, "revocation.stale"}}},
+		"bundle out of date": {
+			opt: func(o *Options) { o.At = clock.AddDate(0, 0, 8) }, result: Indeterminate,
+			wants: []want{{StepSealStatus, Indeterminate, "bundle.stale"}, {StepLicenceStatus, Indeterminate, "bundle.stale"}, {StepSignerRevocation, Indeterminate, "revocation.stale"}},
+		},
 		"CRL out of date":  {opt: func(o *Options) { o.At = clock.AddDate(0, 0, 2) }, result: Indeterminate, wants: []want{{StepSignerRevocation, Indeterminate, "revocation.stale"}, {StepSealStatus, Passed, ""}}},
 		"distrusted":       {bundle: func(b *bundle.Bundle) { b.Authorities[0].DistrustAfter = signedAt.AddDate(-2, 0, 0) }, result: Indeterminate, wants: []want{{StepSignerCertificate, Indeterminate, "certificate.distrusted"}}},
 		"distrusted since": {bundle: func(b *bundle.Bundle) { b.Authorities[0].DistrustAfter = signedAt }, result: Passed},
-		"seal revoked before": {bundle: func(b *bundle.Bundle) { b.Seals[0].State, b.Seals[0].Since = bundle.Revoked, signedAt.Add(-time.Hour) }, result: Failed,
-			wants: []want{{StepSealStatus, Failed, "seal.revoked"}}},
-		"seal frozen since": {bundle: func(b *bundle.Bundle) { b.Seals[0].State, b.Seals[0].Since = bundle.Suspended, signedAt.Add(time.Hour) }, result: Indeterminate,
-			wants: []want{{StepSealStatus, Indeterminate, "seal.status-since"}, {StepSigningTime, Indeterminate, "time.claimed-only"}}},
-		"licence revoked": {bundle: func(b *bundle.Bundle) {
-			b.Licences[0].State, b.Licences[0].Since = bundle.Revoked, clock.AddDate(0, 0, -1)
-		}, result: Failed,
-			wants: []want{{StepLicenceStatus, Failed, "licence.revoked"}, {StepSignature, Passed, ""}}},
+		"seal revoked before": {
+			bundle: func(b *bundle.Bundle) { b.Seals[0].State, b.Seals[0].Since = bundle.Revoked, signedAt.Add(-time.Hour) }, result: Failed,
+			wants: []want{{StepSealStatus, Failed, "seal.revoked"}},
+		},
+		"seal frozen since": {
+			bundle: func(b *bundle.Bundle) { b.Seals[0].State, b.Seals[0].Since = bundle.Suspended, signedAt.Add(time.Hour) }, result: Indeterminate,
+			wants: []want{{StepSealStatus, Indeterminate, "seal.status-since"}, {StepSigningTime, Indeterminate, "time.claimed-only"}},
+		},
+		"licence revoked": {
+			bundle: func(b *bundle.Bundle) {
+				b.Licences[0].State, b.Licences[0].Since = bundle.Revoked, clock.AddDate(0, 0, -1)
+			}, result: Failed,
+			wants: []want{{StepLicenceStatus, Failed, "licence.revoked"}, {StepSignature, Passed, ""}},
+		},
 		"licence expired":      {opt: func(o *Options) { o.At = time.Date(2031, 3, 1, 0, 0, 0, 0, time.UTC) }, result: Failed, wants: []want{{StepLicenceStatus, Failed, "licence.expired"}}},
 		"before it was signed": {opt: func(o *Options) { o.At = signedAt.Add(-time.Hour) }, result: Indeterminate, wants: []want{{StepSigningTime, Indeterminate, "time.future"}}},
 	} {

@@ -158,9 +158,12 @@ func TestWholeProtectedIsNotSignedAgain(t *testing.T) {
 func TestStampsOutsideThePageAreRefused(t *testing.T) {
 	c, m, _ := open(t, sample(t, "hello-unsigned.ofd"))
 	for _, s := range []Stamp{
-		{Page: 0, Boundary: Box{0, 0, 40, 40}}, {Page: 2, Boundary: Box{0, 0, 40, 40}},
-		{Page: 1, Boundary: Box{180, 0, 40, 40}}, {Page: 1, Boundary: Box{0, 280, 40, 40}},
-		{Page: 1, Boundary: Box{-1, 0, 40, 40}}, {Page: 1, Boundary: Box{0, 0, 0, 40}},
+		{Page: 0, Boundary: Box{0, 0, 40, 40}},
+		{Page: 2, Boundary: Box{0, 0, 40, 40}},
+		{Page: 1, Boundary: Box{180, 0, 40, 40}},
+		{Page: 1, Boundary: Box{0, 280, 40, 40}},
+		{Page: 1, Boundary: Box{-1, 0, 40, 40}},
+		{Page: 1, Boundary: Box{0, 0, 0, 40}},
 	} {
 		if _, err := c.Prepare(Request{Type: TypeSign, Stamps: []Stamp{s}}); !errors.Is(err, ErrStamp) {
 			t.Errorf("%+v: %v", s, err)

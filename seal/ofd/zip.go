@@ -96,6 +96,7 @@ func readZip(b []byte, l Limits) (entries []*Entry, remarks []Remark, err error)
 	}
 	remarks = append(remarks, more...)
 	files := entries[:0:0]
+	unpacker := flate.NewReader(bytes.NewReader(nil)) // one for all: it is large
 	for i, e := range entries {
 		if strings.HasSuffix(e.Name, "/") {
 			if records[i].size != 0 {
@@ -103,7 +104,7 @@ func readZip(b []byte, l Limits) (entries []*Entry, remarks []Remark, err error)
 			}
 			continue
 		}
-		if e.Data, err = inflate(e, records[i].size); err != nil {
+		if e.Data, err = inflate(unpacker, e, records[i].size); err != nil {
 			return nil, nil, err
 		}
 		files = append(files, e)
@@ -364,11 +365,13 @@ func checkLayout(b []byte, entries []*Entry) ([]Remark, error) {
 }
 
 // inflate returns the data of e, which must be exactly size octets with the CRC of the directory.
-func inflate(e *Entry, size int64) ([]byte, error) {
+func inflate(r io.ReadCloser, e *Entry, size int64) ([]byte, error) {
 	data := e.raw
 	if e.method == methodDeflate {
 		in := bytes.NewReader(e.raw)
-		r := flate.NewReader(in)
+		if err := r.(flate.Resetter).Reset(in, nil); err != nil {
+			return nil, ErrDamaged.With("%q: %w", e.Name, err)
+		}
 		var out bytes.Buffer
 		out.Grow(int(min(size, int64(len(e.raw))*8+512)) + 1)
 		n, err := io.Copy(&out, io.LimitReader(r, size+1))
