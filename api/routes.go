@@ -1,0 +1,73 @@
+package api
+
+import "hufu/internal/fault"
+
+// nouns is the table of contents: method and path, who may, what it does, handler. "Who may" is for the reader; the
+// domain call decides.
+func (a *API) nouns() []noun {
+	return []noun{
+		{"certificates", a.CA != nil, []route{
+			{"GET /api/v1/profiles", anyone, text("列出可申请的证书模板", "List the profiles that can be applied for"), on(a.listProfiles)},
+			{"POST /api/v1/applications", "the holder, registrar", text("申请证书", "Apply for a certificate"), on(a.apply, created)},
+			{"GET /api/v1/applications", "registrar, approver", text("列出证书申请", "List applications, newest first"), on(a.listApplications)},
+			{"GET /api/v1/applications/{id}", "maker, holder, registrar, approver", text("查看证书申请", "Get an application"), on(a.getApplication)},
+			{"POST /api/v1/applications/{id}/decision", "approver, not the maker", text("审核证书申请", "Approve or reject an application"), on(a.decideApplication)},
+			{"POST /api/v1/applications/{id}/issue", "maker, holder, registrar, approver", text("签发证书", "Issue the certificates of an approved application; repeated, it returns the same"), on(a.issue, costs(2))},
+			{"GET /api/v1/certificates", "the holder, officers", text("列出证书", "List certificates, newest first"), on(a.listCertificates)},
+			{"GET /api/v1/certificates/{serial}", anyone, text("下载证书及证书链", "Get a certificate and its chain"), on(a.getCertificate, offers[chainView](pemChain, derCert))},
+			{"POST /api/v1/certificates/{serial}/revocation", "the holder, approver, business administrator", text("吊销证书", "Revoke a certificate"), on(a.revokeCertificate)},
+		}},
+		{"certificate proofs", a.CA != nil && a.Audit != nil, []route{
+			{"GET /api/v1/certificates/{serial}/proof", anyone, text("获取证书的日志证明", "Get the log's proofs about a certificate"), on(a.certificateProof)},
+		}},
+		{"seals", a.Seals != nil, []route{
+			{"GET /api/v1/seal-styles", anyone, text("列出印章规格", "List the forms of round seals"), on(a.listStyles)},
+			{"POST /api/v1/seals", "seal officer, whoever acts for the owner", text("申请制章", "Apply for a seal"), on(a.applySeal, created)},
+			{"GET /api/v1/seals", "seal officer, whoever acts for the owner", text("列出印章", "List seals by code"), on(a.listSeals)},
+			{"GET /api/v1/seals/{code}", "seal officer, whoever acts for the owner", text("查看印章", "Get a seal"), on(a.getSeal)},
+			{"POST /api/v1/seals/{code}/decision", "seal officer, not the maker", text("审核制章申请", "Approve or reject a seal"), on(a.decideSeal)},
+			{"POST /api/v1/seals/{code}/make", "seal officer", text("制章", "Make an approved seal; repeated, it goes on where it stopped"), on(a.makeSeal, costs(5))},
+			{"POST /api/v1/seals/{code}/freeze", "seal officer, whoever acts for the owner", text("冻结印章", "Freeze a seal"), on(a.freezeSeal)},
+			{"POST /api/v1/seals/{code}/resume", "seal officer", text("解冻印章", "Let a frozen seal be used again"), on(a.resumeSeal)},
+			{"POST /api/v1/seals/{code}/revoke", "seal officer, whoever acts for the owner", text("注销印章", "Revoke a seal and its certificate, for ever"), on(a.revokeSeal)},
+			{"GET /api/v1/seals/{code}/picture.svg", "seal officer, whoever acts for the owner", text("下载印模（SVG）", "Get the picture as SVG"), on(a.sealSVG, gives(svgType))},
+			{"GET /api/v1/seals/{code}/picture.png", "seal officer, whoever acts for the owner", text("下载印模（PNG）", "Get the picture as PNG"), on(a.sealPNG, gives(pngType))},
+			{"GET /api/v1/seals/{code}/seal.esl", "seal officer, whoever acts for the owner", text("下载电子印章数据", "Get the seal itself (GB/T 38540, DER)"), on(a.sealESL, gives(eslType))},
+			{"GET /api/v1/seals/{code}/uses", "seal officer, whoever acts for the owner", text("列出用印记录", "List what the seal stamped, newest first"), on(a.listUses)},
+			{"POST /api/v1/seals/{code}/stamps", "whoever acts for the owner, in office with a role that stamps", text("用印：在 OFD 文件上加盖印章", "Stamp an OFD document"), on(a.stamp, costs(5), offers[stampedView](ofdType), large(textBody))},
+		}},
+		{"seal proofs", a.Seals != nil && a.Audit != nil, []route{
+			{"GET /api/v1/seals/{code}/proof", "seal officer, whoever acts for the owner", text("获取印章的日志证明", "Get the log's proofs about a seal and its uses"), on(a.sealProof)},
+		}},
+		{"licences", a.Licences != nil, a.licenceRoutes()},
+		{"licence proofs", a.Licences != nil && a.Audit != nil, []route{
+			{"GET /api/v1/licences/{id}/proof", "the holder, licence officer of the issuer", text("获取证照用印的日志证明", "Get the log's proof of a licence's sealing"), on(a.licenceProof)},
+		}},
+		{"verifications", a.Verifier != nil, []route{
+			{"POST /api/v1/verifications", anyone, text("验证 OFD 文件、印章、签名或证照二维码", "Verify an OFD document, seal, signature or licence QR text"), on(a.verify, costs(10), takes(fileBody, "application/octet-stream", "multipart/form-data"))},
+		}},
+	}
+}
+
+func (a *API) licenceRoutes() []route {
+	const officer, either = "licence officer of the issuer", "the holder, licence officer of the issuer"
+	return []route{
+		{"GET /api/v1/licence-types", anyone, text("列出证照类型", "List the catalogue of licences"), on(a.listTypes)},
+		{"POST /api/v1/licences", officer, text("签发证照", "Issue and seal a licence"), on(a.issueLicence, created, costs(5))},
+		{"POST /api/v1/licences/draft", officer, text("预览待签发的证照", "Show what would be issued, without a seal; nothing is stored"), on(a.draftLicence, costs(2), gives(svgType))},
+		{"GET /api/v1/licences", "anyone logged in", text("列出本人或所代表单位的证照", "List the own licences, newest first"), on(a.listLicences)},
+		{"POST /api/v1/licences/search", officer, text("查询本单位签发的证照", "Search what the own organisation issued"), on(a.searchLicences)},
+		{"GET /api/v1/licences/{id}", either, text("查看证照", "Get a licence"), on(a.getLicence)},
+		{"GET /api/v1/licences/{id}/document", either, text("下载证照文件（OFD）", "Get the sealed document (OFD)"), on(a.licenceDocument, gives(ofdType))},
+		{"GET /api/v1/licences/{id}/preview.svg", either, text("预览证照", "Get a picture of the document"), on(a.licencePreview, costs(2), gives(svgType))},
+		{"POST /api/v1/licences/{id}/qr", "the holder", text("亮证：生成离线验证二维码文本", "Show a licence: make a QR text that is checked without a network"), on(a.showLicence)},
+		{"POST /api/v1/licences/{id}/versions", officer, text("变更证照", "Make the next version with other data"), on(a.changeLicence, created, costs(5))},
+		{"POST /api/v1/licences/{id}/suspend", officer, text("暂扣证照", "Suspend a licence"), on(moveLicence(a.Licences.Suspend))},
+		{"POST /api/v1/licences/{id}/resume", officer, text("恢复证照", "Put a suspended licence in force again"), on(moveLicence(a.Licences.Resume))},
+		{"POST /api/v1/licences/{id}/cancel", officer, text("注销证照", "Cancel a licence whose reason has gone"), on(moveLicence(a.Licences.Cancel))},
+		{"POST /api/v1/licences/{id}/revoke", officer, text("吊销证照", "Revoke a licence as a penalty"), on(moveLicence(a.Licences.Revoke))},
+		{"POST /api/v1/licences/{id}/withdraw", officer, text("撤销证照", "Withdraw a licence that should never have been issued"), on(moveLicence(a.Licences.Withdraw))},
+	}
+}
+
+func text(zh, en string) fault.Text { return fault.Text{ZH: zh, EN: en} }
