@@ -78,6 +78,7 @@ func TestLinksOfPagesResolve(t *testing.T) {
 var (
 	command = regexp.MustCompile(`(?:\./cmd/hufu|\bhufu) (serve|[a-z][a-z-]+)((?: [a-z][a-z-]+)?)`)
 	devTool = regexp.MustCompile(`\./dev/([a-z-]+)((?: [a-z-]+)*)`)
+	program = regexp.MustCompile(`\./cmd/([a-z-]+)`)
 	tagName = regexp.MustCompile(`\bname:"([a-z-]+)"`)
 	cmdLine = regexp.MustCompile("^\\s+([A-Z][A-Za-z]*)\\s+\\S+\\s+`cmd:\"\"(.*)`")
 )
@@ -98,13 +99,19 @@ func commandNames(table string) (names []string) {
 	return names
 }
 
-// shown returns what a page shows as code: fenced blocks and inline spans.
+// shown returns what a page shows as code: fenced and indented blocks, and inline spans.
 func shown(text string) string {
 	var out strings.Builder
 	for _, block := range fence.FindAllString(text, -1) {
 		out.WriteString(block + "\n")
 	}
-	for _, m := range inline.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+	rest := fence.ReplaceAllString(text, "")
+	for _, line := range strings.Split(rest, "\n") {
+		if strings.HasPrefix(line, "    ") {
+			out.WriteString(line + "\n")
+		}
+	}
+	for _, m := range inline.FindAllStringSubmatch(rest, -1) {
 		out.WriteString(m[1] + "\n")
 	}
 	return out.String()
@@ -119,6 +126,11 @@ func unknownCommands(text string, commands, parts []string) (unknown []string) {
 		}
 		if sub := strings.TrimSpace(m[2]); m[1] == "audit" && !slices.Contains(commands, sub) {
 			unknown = append(unknown, "hufu audit "+sub)
+		}
+	}
+	for _, m := range program.FindAllStringSubmatch(code, -1) {
+		if _, err := os.Stat(filepath.Join("cmd", m[1], "main.go")); err != nil {
+			unknown = append(unknown, "./cmd/"+m[1])
 		}
 	}
 	for _, m := range devTool.FindAllStringSubmatch(code, -1) {
@@ -161,8 +173,8 @@ func TestCommandsOfPagesExist(t *testing.T) {
 			t.Errorf("%s shows %q, which is not there", page, c)
 		}
 	}
-	if got := unknownCommands("`hufu fly` `./dev/test moon` `./dev/fly`", commands, parts); len(got) != 3 {
-		t.Errorf("of three wrong commands %v are seen", got)
+	if got := unknownCommands("    go run ./cmd/hufu fly\n`hufu audit fly` `./dev/test moon` `./dev/fly` `./cmd/fly`", commands, parts); len(got) != 5 {
+		t.Errorf("of five wrong commands %v are seen", got)
 	}
 }
 
