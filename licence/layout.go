@@ -75,20 +75,32 @@ func (f faces) line(text string, r run, spacing float64, align Align) (run, erro
 
 var errTooLong = errors.New("the text does not fit")
 
+// oneLine is how far a text is set smaller before it takes a second line about a middle.
+const oneLine = 0.75
+
 // setField places the printed text of a field: on as few lines as the box has, smaller when it must be. Joined without
 // separators the runs are the text but for blanks at the ends of lines.
 func (f faces) setField(p *Place, text string) ([]run, error) {
 	step := leading
 	if p.Middle {
 		step = tight
+		if runs, err := f.fit(p, text, step, p.Size*oneLine, 1); !errors.Is(err, errTooLong) {
+			return runs, err
+		}
 	}
-	for size := p.Size; size >= p.Min-1e-9; size -= 0.1 {
+	return f.fit(p, text, step, p.Min, math.MaxInt)
+}
+
+// fit tries sizes down to least, on at most limit lines.
+func (f faces) fit(p *Place, text string, step, least float64, limit int) ([]run, error) {
+	width := p.Width - p.Spacing*float64(utf8.RuneCountInString(text)-1)
+	for size := p.Size; size >= max(p.Min, least)-1e-9; size -= 0.1 {
 		allowed := int(math.Floor((p.Height-size)/(step*size)+1e-6)) + 1
-		lines, err := f.of(p.Bold).Wrap(text, size, p.Width-p.Spacing*float64(utf8.RuneCountInString(text)-1))
+		lines, err := f.of(p.Bold).Wrap(text, size, width)
 		if err != nil {
 			return nil, err
 		}
-		if len(lines) > allowed {
+		if len(lines) > min(allowed, limit) {
 			continue
 		}
 		top := p.Y

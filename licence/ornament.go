@@ -118,7 +118,9 @@ func (r *Rosette) curve(p *pen, a, b, shift float64) {
 	c := r.Radius * 1.1
 	n := r.Petals * 6
 	radius := func(phi float64) float64 { return r.Radius * (a + b*math.Cos(float64(r.Petals)*phi+shift)) }
-	slope := func(phi float64) float64 { return -r.Radius * b * float64(r.Petals) * math.Sin(float64(r.Petals)*phi+shift) }
+	slope := func(phi float64) float64 {
+		return -r.Radius * b * float64(r.Petals) * math.Sin(float64(r.Petals)*phi+shift)
+	}
 	point := func(phi float64) (x, y, dx, dy float64) {
 		sin, cos := math.Sincos(phi)
 		v, d := radius(phi), slope(phi)

@@ -23,9 +23,10 @@ var previewLimits = ofd.Limits{
 }
 
 const (
-	maxGlyphs  = 20_000
-	maxPixels  = 4000 * 4000
-	maxPreview = 16 << 20
+	maxGlyphs   = 20_000  // drawn
+	maxSegments = 300_000 // of all outlines; an embedded font is foreign and may hold monsters
+	maxPixels   = 4000 * 4000
+	maxPreview  = 16 << 20
 )
 
 // Preview draws the first page of an OFD as an SVG that stands alone: no script, no link, no font. It is made for what this
@@ -43,7 +44,7 @@ func Preview(file []byte) ([]byte, error) {
 	if len(m.Pages) == 0 || m.Pages[0].Missing {
 		return nil, ErrPreview.With("no first page")
 	}
-	p := &preview{c: c, fonts: map[string]*previewFont{}, images: map[string][]byte{}, templates: map[string]string{}, glyphs: map[string]string{}}
+	p := &preview{c: c, fonts: map[string]*previewFont{}, images: map[string][]byte{}, templates: map[string]string{}, glyphs: map[string]float64{}}
 	if err := p.resources(m.Bodies[0].Root); err != nil {
 		return nil, err
 	}
@@ -73,11 +74,17 @@ type preview struct {
 	box       ofd.Box
 	fonts     map[string]*previewFont
 	images    map[string][]byte
-	templates map[string]string // id → path
-	glyphs    map[string]string // definition → id
+	templates map[string]string  // id → path
+	glyphs    map[string]float64 // advance of each outline defined
 	defs      strings.Builder
 	body      strings.Builder
 	drawn     int
+	segments  int
+}
+
+// full tells that the drawing has reached its bounds; what is left is not drawn, and svg refuses.
+func (p *preview) full() bool {
+	return p.drawn > maxGlyphs || p.segments > maxSegments || p.body.Len()+p.defs.Len() > maxPreview
 }
 
 // previewFont is the embedded font, and ours for what it lacks, as a reader falls back to another font.
@@ -152,7 +159,7 @@ func resolvePath(from, loc string) string {
 // sheet draws the layers of a page or template in their order.
 func (p *preview) sheet(page *element) {
 	for _, o := range page.objects() {
-		if p.body.Len() > maxPreview {
+		if p.full() {
 			return
 		}
 		switch o.name {
@@ -200,7 +207,7 @@ func (p *preview) text(o *element) {
 		runes := []rune(code.text)
 		dx, dy := deltas(code.attr["DeltaX"], len(runes)), deltas(code.attr["DeltaY"], len(runes))
 		for i, r := range runes {
-			if p.drawn++; p.drawn > maxGlyphs {
+			if p.drawn++; p.full() {
 				break
 			}
 			advance := p.glyph(f, r, x[0], y[0], size[0])
@@ -221,35 +228,46 @@ func (p *preview) text(o *element) {
 // glyph draws a character and returns its advance. Outlines are defined once and used many times; a character that no
 // font has is a hollow box.
 func (p *preview) glyph(f *previewFont, r rune, x, y, size float64) float64 {
+	id := fmt.Sprintf("g%s-%x", f.key, r)
+	advance, defined := p.glyphs[id]
+	if !defined {
+		advance = p.define(id, f, r)
+		p.glyphs[id] = advance
+	}
+	switch {
+	case advance < 0:
+		fmt.Fprintf(&p.body, `<path d="M%s %sh%sv%sh-%sz" fill="none" stroke="#c00" stroke-width="%s"/>`, number(x+size*0.08), number(y+size*0.08),
+			number(size*0.84), number(-size*0.84), number(size*0.84), number(size*0.04))
+		return size
+	case r != ' ' && r != '\u3000':
+		scale := strconv.FormatFloat(size/1000, 'f', 6, 64)
+		fmt.Fprintf(&p.body, `<use href="#%s" transform="translate(%s %s) scale(%s)"/>`, id, number(x), number(y), scale)
+	}
+	return advance * size
+}
+
+// define writes an outline and returns its advance in ems, −1 when no font has the character.
+func (p *preview) define(id string, f *previewFont, r rune) float64 {
 	g, err := font.Glyph{}, error(font.ErrMissing)
 	if f.embedded != nil {
 		g, err = f.embedded.Glyph(r)
 	}
-	key := "e" + f.key
 	if err != nil {
 		g, err = f.fallback.Glyph(r)
-		key = "f" + f.key
 	}
 	if err != nil {
-		fmt.Fprintf(&p.body, `<path d="M%s %sh%sv%sh-%sz" fill="none" stroke="#c00" stroke-width="%s"/>`, number(x+size*0.08), number(y+size*0.08),
-			number(size*0.84), number(-size*0.84), number(size*0.84), number(size*0.04))
-		return size
+		return -1
 	}
-	if len(g.Path) == 0 {
-		return g.Advance * size
-	}
-	key = fmt.Sprintf("%s-%x", key, r)
-	if p.glyphs[key] == "" {
-		p.glyphs[key] = key
-		fmt.Fprintf(&p.defs, `<path id="%s" d="%s"/>`, key, outline(g.Path))
-	}
-	scale := strconv.FormatFloat(size/1000, 'f', 6, 64)
-	fmt.Fprintf(&p.body, `<use href="#%s" transform="translate(%s %s) scale(%s)"/>`, key, number(x), number(y), scale)
-	return g.Advance * size
+	p.segments += len(g.Path)
+	fmt.Fprintf(&p.defs, `<path id="%s" d="%s"/>`, id, outline(g.Path))
+	return g.Advance
 }
 
 // outline writes a glyph in thousandths of an em, y downwards.
 func outline(path font.Path) string {
+	if len(path) == 0 {
+		return "M0 0"
+	}
 	var b strings.Builder
 	for i, s := range path {
 		if s.Op == font.Move && i > 0 {
@@ -319,7 +337,7 @@ func (p *preview) stamps(s ofd.Signature) {
 	}
 	for _, stamp := range s.Stamps {
 		b := stamp.Boundary
-		if stamp.Page != 1 || !within(b.W, 1, 300) || !within(b.H, 1, 300) || !within(math.Abs(b.X), 0, 3000) || !within(math.Abs(b.Y), 0, 3000) {
+		if p.full() || stamp.Page != 1 || !within(b.W, 1, 300) || !within(b.H, 1, 300) || !within(math.Abs(b.X), 0, 3000) || !within(math.Abs(b.Y), 0, 3000) {
 			continue
 		}
 		place := fmt.Sprintf(`x="%s" y="%s" width="%s" height="%s"`, number(b.X), number(b.Y), number(b.W), number(b.H))
@@ -336,8 +354,8 @@ func (p *preview) stamps(s ofd.Signature) {
 }
 
 func (p *preview) svg() ([]byte, error) {
-	if p.body.Len()+p.defs.Len() > maxPreview {
-		return nil, ErrPreview.With("the drawing is %d octets", p.body.Len()+p.defs.Len())
+	if p.full() {
+		return nil, ErrPreview.With("too much to draw: %d characters, %d segments, %d octets", p.drawn, p.segments, p.body.Len()+p.defs.Len())
 	}
 	var out bytes.Buffer
 	w, h := number(p.box.W), number(p.box.H)
