@@ -1,0 +1,167 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"hufu/internal/fault"
+)
+
+// Config is what the operator decides. It is YAML, strictly decoded: an unknown key is an error that names its line.
+// Every field may be left out. Secrets stand in files of their own.
+type Config struct {
+	// Data is the folder of the embedded database, the software key store and its passphrase file.
+	Data string `yaml:"data"`
+	// Listen is the address to serve on. Only a loopback address goes without tls or insecure.
+	Listen string `yaml:"listen"`
+	// URL is how the outside names the server, without a slash at the end: the OpenID issuer, the address in certificates.
+	URL string `yaml:"url"`
+	// TLS names certificate chain and key, PEM files.
+	TLS TLS `yaml:"tls"`
+	// Insecure serves plain HTTP on an address that is not loopback, behind a proxy that ends TLS.
+	Insecure bool `yaml:"insecure"`
+	// Database is "sqlite:PATH" or "postgres://…". Empty: the file hufu.db in Data.
+	Database string `yaml:"database"`
+	// DatabaseFile holds the address instead, so that a password in it need not stand here.
+	DatabaseFile string `yaml:"database_file"`
+	// PassphraseFile holds the passphrase of the software key store, one line, readable by its owner alone. Empty: the
+	// file passphrase in Data, which `hufu init` makes.
+	PassphraseFile string `yaml:"passphrase_file"`
+	// Instance is this node's number among those on one database, 1 to 127. It begins the serial numbers drawn here.
+	Instance int `yaml:"instance"`
+	// Witnesses are the written keys (name+id+base64) of those who cosign the log's checkpoints, and Quorum is how many
+	// of them a proof must carry.
+	Witnesses []string `yaml:"witnesses"`
+	Quorum    int      `yaml:"quorum"`
+	// Issuer of seals: the vendor identifier (Vid) written into each seal.
+	Vendor string `yaml:"vendor"`
+}
+
+// TLS is where the server's certificate and key are.
+type TLS struct {
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+var errConfig = fault.New(fault.Invalid, "config",
+	"Correct the configuration and start again; `hufu check-config` shows what is in force.", "请更正配置后重新启动；hufu check-config 可查看生效的配置。")
+
+// defaultListen is the address of the first README command.
+const defaultListen = "localhost:8480"
+
+// loadConfig reads a file, "" for none, fills what it leaves out and checks the whole.
+func loadConfig(file, data string) (Config, error) {
+	var c Config
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return c, errConfig.With("read configuration: %w", err)
+		}
+		if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict()); err != nil {
+			return c, errConfig.With("configuration %s: %s", file, strings.Join(strings.Fields(yaml.FormatError(err, false, false)), " "))
+		}
+	}
+	if data != "" {
+		c.Data = data
+	}
+	c.fill()
+	return c, c.check()
+}
+
+func (c *Config) fill() {
+	if c.Data == "" {
+		c.Data = "hufu-data"
+	}
+	if c.Listen == "" {
+		c.Listen = defaultListen
+	}
+	if c.URL == "" {
+		scheme := "http"
+		if c.TLS.Certificate != "" {
+			scheme = "https"
+		}
+		c.URL = scheme + "://" + c.Listen
+	}
+	c.URL = strings.TrimSuffix(c.URL, "/")
+	if c.PassphraseFile == "" {
+		c.PassphraseFile = filepath.Join(c.Data, "passphrase")
+	}
+	if c.Instance == 0 {
+		c.Instance = 1
+	}
+	if c.Vendor == "" {
+		c.Vendor = "HUFU"
+	}
+}
+
+func (c *Config) check() error {
+	if c.DatabaseFile != "" {
+		if c.Database != "" {
+			return errConfig.With("database and database_file are both set")
+		}
+		text, err := os.ReadFile(c.DatabaseFile)
+		if err != nil {
+			return errConfig.With("read database_file: %w", err)
+		}
+		c.Database = strings.TrimSpace(string(text))
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return errConfig.With("listen %q is not host:port: %w", c.Listen, err)
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+		return errConfig.With("url %q is not http(s)://host[:port]", c.URL)
+	}
+	switch {
+	case (c.TLS.Certificate == "") != (c.TLS.Key == ""):
+		return errConfig.With("tls needs both certificate and key")
+	case c.TLS.Certificate == "" && !isLoopback(host) && !c.Insecure:
+		return errConfig.With("listen %q is not loopback: set tls, or insecure behind a proxy that ends TLS", c.Listen)
+	case c.Instance < 1 || c.Instance > 127:
+		return errConfig.With("instance %d is not within 1 and 127", c.Instance)
+	case c.Quorum < 0 || c.Quorum > len(c.Witnesses):
+		return errConfig.With("quorum %d with %d witnesses", c.Quorum, len(c.Witnesses))
+	case strings.ContainsAny(c.Vendor, "\r\n") || len(c.Vendor) > 32:
+		return errConfig.With("vendor %q is longer than 32 characters", c.Vendor)
+	}
+	return nil
+}
+
+// isLoopback tells whether a host to listen on is reached from this machine only. An empty host means every address.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// dsn is the database's address.
+func (c *Config) dsn() string {
+	if c.Database != "" {
+		return c.Database
+	}
+	return "sqlite:" + filepath.Join(c.Data, "hufu.db")
+}
+
+// shown returns the configuration in force as YAML, without secrets.
+func (c Config) shown() (string, error) {
+	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
+		c.Database = u.Redacted()
+	} else if c.Database != "" && err != nil {
+		return "", errors.New("the database address cannot be read")
+	}
+	if c.DatabaseFile != "" {
+		c.Database = ""
+	}
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("write configuration: %w", err)
+	}
+	return string(text), nil
+}

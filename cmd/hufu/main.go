@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"hufu/internal/fault"
+)
+
+// commands is the table of contents of the command line.
+type commands struct {
+	Serve       serveCommand   `cmd:"" help:"Run the server. Example: hufu serve --demo"`
+	Demo        demoCommand    `cmd:"" help:"Run the whole story without a person and keep its files. Example: hufu demo --out demo"`
+	Init        initCommand    `cmd:"" help:"Make data folder, key store, database and authorities. Example: hufu init --data /var/lib/hufu"`
+	Migrate     migrateCommand `cmd:"" help:"Bring the database schema up to this version. Example: hufu migrate --config hufu.yaml"`
+	CheckConfig checkCommand   `cmd:"" name:"check-config" help:"Print the configuration in force, without secrets. Example: hufu check-config --config hufu.yaml"`
+	Doctor      doctorCommand  `cmd:"" help:"Check algorithms, key store and database. Example: hufu doctor --data /var/lib/hufu"`
+	Audit       auditCommands  `cmd:"" help:"Work with the log of all acts."`
+	Witness     witnessCommand `cmd:"" help:"Follow a log and cosign its checkpoints. Example: hufu witness --log http://localhost:8480/pki/log --log-key log.vkey --state witness"`
+	Version     versionCommand `cmd:"" help:"Print version and algorithms."`
+}
+
+type auditCommands struct {
+	Verify auditVerifyCommand `cmd:"" help:"Check a log from outside, with its public key alone. Example: hufu audit verify --log-key demo/audit/log.vkey demo/audit"`
+}
+
+// console is where a command writes and when it must stop.
+type console struct {
+	ctx      context.Context
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run executes one command line and returns the exit code: 0, or 1 with one line on stderr and the next step to take.
+func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("hufu"), kong.Description("National-cryptography PKI, unified identity and electronic seals."),
+		kong.Writers(out, errOut), kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(errOut, "hufu:", err)
+		return 1
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err == nil {
+		err = parsed.Run(&console{ctx, out, errOut})
+	}
+	if err != nil {
+		fmt.Fprintln(errOut, "hufu:", oneLine(err))
+		return 1
+	}
+	return 0
+}
+
+// oneLine is how an error is told at the command line: what was tried and why it failed, then what to do.
+func oneLine(err error) string {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return flat(err.Error())
+	}
+	return flat(fmt.Sprintf("%v / %s", err, f.Text.ZH))
+}
+
+// flat joins lines, as errors.Join makes them, into one.
+func flat(s string) string {
+	out := make([]rune, 0, len(s))
+	for _, r := range s {
+		if r == '\n' || r == '\r' {
+			r = ';'
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}
+
+// newLog writes operational messages to the console's error stream. It never gets secrets, names or numbers of persons.
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"hufu/ca"
+	"hufu/ca/kmc"
+	"hufu/configs"
+	"hufu/identity"
+	"hufu/identity/login"
+	"hufu/internal/actor"
+	"hufu/keys"
+	"hufu/seal"
+)
+
+func (s *server) openIdentity(ctx context.Context, _ openOptions) (err error) {
+	if s.identity, err = identity.New(identity.Config{Store: s.db.Identity(), Now: s.now}); err != nil {
+		return err
+	}
+	pepper, err := s.keys.EnsureData(ctx, actor.ForSystem("start"), keys.DataPepper)
+	if err != nil {
+		return fmt.Errorf("pepper of the passwords: %w", err)
+	}
+	s.login, err = login.New(login.Config{Store: s.db.Login(), Subjects: s.identity, Peppers: newestFirst(pepper), Now: s.now})
+	return err
+}
+
+// newestFirst lists the versions of a data key, the current one first.
+func newestFirst(k keys.DataKeys) [][]byte {
+	all := [][]byte{k.Current.Key}
+	for version := k.Current.Version; version > 0; version-- {
+		if key, ok := k.All[version]; ok && version != k.Current.Version {
+			all = append(all, key)
+		}
+	}
+	return all
+}
+
+// openAuthority opens CA and KMC, and makes root and issuing authority on the first start.
+func (s *server) openAuthority(ctx context.Context, o openOptions) (err error) {
+	if s.kmc, err = kmc.New(s.db.KMC(), s.now); err != nil {
+		return err
+	}
+	profiles, err := ca.ParseProfiles(configs.Files, "profiles")
+	if err != nil {
+		return err
+	}
+	s.ca, err = ca.New(ctx, ca.Config{
+		Store: s.db.CA(), Registry: registry{s.identity}, Keys: authorityKeys{s.keys}, Encryption: s.kmc, Profiles: profiles,
+		BaseURL: s.cfg.URL + "/pki", Instance: byte(s.cfg.Instance), Now: s.now,
+	})
+	if err != nil {
+		return err
+	}
+	if names, _ := s.ca.Issuers(); len(names) == 0 && !o.create {
+		return errNoData.With("there is no authority in the database")
+	}
+	return s.ca.Bootstrap(ctx, actor.ForSystem("start"))
+}
+
+func (s *server) openSeals(ctx context.Context, _ openOptions) error {
+	by := actor.ForSystem("seal")
+	if _, err := s.keys.Ensure(ctx, by, "seal-master", keys.Master, keys.SM4); err != nil {
+		return fmt.Errorf("master key of the seals: %w", err)
+	}
+	many, err := s.keys.Many(by, keys.ManySeal, "seal-master")
+	if err != nil {
+		return err
+	}
+	s.seals, err = seal.New(seal.Config{
+		Store: s.db.Seals(), Keys: many, Certifier: sealCertifier{s.ca}, Maker: sealMaker{s.ca}, TimeStamps: s.ca,
+		Owners: owners{s.identity}, VendorID: s.cfg.Vendor, Now: s.now,
+	})
+	return err
+}

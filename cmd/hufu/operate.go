@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"hufu/hsm"
+	"hufu/internal/fault"
+	"hufu/internal/gm/selftest"
+	"hufu/store"
+)
+
+type initCommand struct{ place }
+
+// Run makes whatever is missing and leaves alone what is there, so that it may be run again.
+func (c *initCommand) Run(con *console) error {
+	cfg, err := loadConfig(c.Config, c.Data)
+	if err != nil {
+		return err
+	}
+	s, err := open(con.ctx, cfg, openOptions{create: true, migrate: true, log: newLog(con.err, slog.LevelWarn)})
+	if err != nil {
+		return err
+	}
+	names, chain := s.ca.Issuers()
+	for _, name := range names {
+		fmt.Fprintf(con.out, "authority %-8s %s, until %s, SM3 %x\n", name, chain[name].Subject, chain[name].NotAfter.Format(time.DateOnly), chain[name].Fingerprint())
+	}
+	key, err := s.ca.BundleKey(con.ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(con.out, "trust bundle key: SM3 of the certificate %x\nlog key:          %s\n", key.Fingerprint(), s.logKey)
+	fmt.Fprintf(con.out, "Ready in %s. Keep a copy of %s in a safe place, then run: hufu serve --data %s\n", cfg.Data, cfg.PassphraseFile, cfg.Data)
+	return s.Close()
+}
+
+type migrateCommand struct{ place }
+
+func (c *migrateCommand) Run(con *console) error {
+	cfg, err := loadConfig(c.Config, c.Data)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(con.ctx, cfg.dsn(), store.Options{})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	applied, err := db.Migrate(con.ctx)
+	for _, step := range applied {
+		fmt.Fprintln(con.out, "applied", filepath.Base(step))
+	}
+	if err == nil && len(applied) == 0 {
+		fmt.Fprintln(con.out, "The schema is up to date.")
+	}
+	return err
+}
+
+type checkCommand struct{ place }
+
+func (c *checkCommand) Run(con *console) error {
+	cfg, err := loadConfig(c.Config, c.Data)
+	if err != nil {
+		return err
+	}
+	text, err := cfg.shown()
+	if err == nil {
+		_, err = io.WriteString(con.out, text)
+	}
+	return err
+}
+
+type doctorCommand struct{ place }
+
+var errDoctor = fault.New(fault.Unavailable, "doctor",
+	"Something is not well; the lines above say what.", "存在异常，详见上文。")
+
+// Run checks what a start needs, each thing by itself, and changes nothing.
+func (c *doctorCommand) Run(con *console) error {
+	cfg, err := loadConfig(c.Config, c.Data)
+	if err != nil {
+		return err
+	}
+	well := true
+	tell := func(what string, err error) {
+		mark := "ok     "
+		if err != nil {
+			mark, well = "FAILED ", false
+			what += ": " + oneLine(err)
+		}
+		fmt.Fprintln(con.out, mark+what)
+	}
+	for _, r := range selftest.Run() {
+		tell(r.Name+" ("+r.Standard+")", r.Err)
+	}
+	tell("key store in "+filepath.Join(cfg.Data, "keys"), checkDevice(con.ctx, cfg))
+	tell("database", checkDatabase(con.ctx, cfg))
+	if !well {
+		return errDoctor
+	}
+	return nil
+}
+
+func checkDevice(ctx context.Context, cfg Config) error {
+	passphrase, err := hsm.PassphraseFile(cfg.PassphraseFile)
+	if err != nil {
+		return err
+	}
+	defer clear(passphrase)
+	device, err := hsm.OpenSoft(filepath.Join(cfg.Data, "keys"), passphrase, hsm.Options{})
+	if err != nil {
+		return err
+	}
+	defer device.Close()
+	return device.Health(ctx)
+}
+
+func checkDatabase(ctx context.Context, cfg Config) error {
+	db, err := store.Open(ctx, cfg.dsn(), store.Options{})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.CheckVersion(ctx)
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(con *console) error {
+	version := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	fmt.Fprintf(con.out, "hufu %s, %s, %s/%s\nSM2, SM3, SM4 by emmansun/gmsm; second opinion by tjfoc/gmsm at each start\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
+}

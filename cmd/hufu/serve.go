@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+
+	"hufu/internal/fault"
+)
+
+// place is where a server's configuration and data are; commands that open one share it.
+type place struct {
+	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE"`
+	Data   string `help:"Data folder (default ./hufu-data)." type:"path" placeholder:"DIR"`
+}
+
+type serveCommand struct {
+	place
+	Demo     bool   `help:"Fill with a sample province and show the guided story at /. For trying only."`
+	Listen   string `help:"Address to listen on (default localhost:8480)." placeholder:"HOST:PORT"`
+	Roles    string `help:"Roles to serve; only all is built so far." default:"all"`
+	Insecure bool   `help:"Serve plain HTTP on an address that is not loopback, behind a proxy that ends TLS."`
+	Verbose  bool   `help:"Log more."`
+}
+
+var errRoles = fault.New(fault.Invalid, "roles",
+	"Only --roles all is built so far. Leave --roles out.", "目前只支持 --roles all，请去掉该参数。")
+
+func (c *serveCommand) config() (Config, error) {
+	if c.Roles != "all" {
+		return Config{}, errRoles.With("roles %q", c.Roles)
+	}
+	cfg, err := loadConfig(c.Config, c.Data)
+	if err != nil && c.Listen == "" && !c.Insecure {
+		return cfg, err
+	}
+	if c.Listen != "" {
+		if cfg.URL == "http://"+cfg.Listen || cfg.URL == "https://"+cfg.Listen {
+			cfg.URL = "" // it followed from the address
+		}
+		cfg.Listen = c.Listen
+	}
+	cfg.Insecure = cfg.Insecure || c.Insecure
+	cfg.fill()
+	return cfg, cfg.check()
+}
+
+func (c *serveCommand) Run(con *console) error {
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	listener, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if cfg.TLS.Certificate == "" && c.Listen != "" && c.Config == "" {
+		cfg.URL = "http://" + named(cfg.Listen, listener.Addr())
+	}
+	if c.Demo {
+		fmt.Fprintln(con.out, "Preparing the sample province … 正在准备示例数据 …")
+	}
+	s, err := open(con.ctx, cfg, openOptions{create: c.Demo, migrate: c.Demo, demo: c.Demo, log: newLog(con.err, level)})
+	if err != nil {
+		return err
+	}
+	if s.demo != nil {
+		s.demo.welcome(con.out, cfg)
+	} else {
+		fmt.Fprintf(con.out, "Hufu serves %s. Ctrl-C ends it.\n", cfg.URL)
+	}
+	err = s.Run(con.ctx, listener)
+	if closed := s.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		fmt.Fprintln(con.out, "Stopped. 已停止。")
+	}
+	return err
+}
+
+// named puts the port that the system chose in the place of port 0.
+func named(listen string, addr net.Addr) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || port != "0" {
+		return listen
+	}
+	_, port, _ = net.SplitHostPort(addr.String())
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"hufu/api"
+	"hufu/audit"
+	"hufu/audit/tree"
+	"hufu/ca"
+	"hufu/ca/kmc"
+	"hufu/hsm"
+	"hufu/identity"
+	"hufu/identity/login"
+	"hufu/internal/fault"
+	"hufu/internal/gm/selftest"
+	"hufu/keys"
+	"hufu/licence"
+	"hufu/oidc"
+	"hufu/seal"
+	"hufu/store"
+	"hufu/web"
+)
+
+// server is the whole program while it runs. Open makes it, Run serves until its context ends, Close gives everything
+// back in reverse order.
+type server struct {
+	cfg  Config
+	log  *slog.Logger
+	now  func() time.Time
+	name string // of this process among the nodes, anew at each start
+
+	device    hsm.Device
+	db        *store.DB
+	keys      *keys.Keys
+	audit     *audit.Log
+	sequencer *audit.Sequencer
+	logKey    *tree.Key
+
+	identity *identity.Service
+	login    *login.Service
+	oidc     *oidc.Provider
+	kmc      *kmc.Centre
+	ca       *ca.Authority
+	seals    *seal.Service
+	licences *licence.Service
+
+	site    *web.Site
+	api     *api.API
+	demo    *demo // nil unless --demo
+	handler http.Handler
+
+	life    context.Context // ends when the server closes: signers are asked for under it
+	end     context.CancelFunc
+	closers []func() error
+	kick    chan struct{} // wakes the workers before their time
+}
+
+// openOptions say how a server is opened.
+type openOptions struct {
+	create  bool // make data folder and key store when they are missing
+	migrate bool // bring the schema up to date; else an older one is refused
+	demo    bool // fill with the sample province
+	log     *slog.Logger
+}
+
+var errSelfTest = fault.New(fault.Unavailable, "selftest",
+	"The cryptographic self-test failed, so the server does not start. Do not use this build or this machine; run `hufu doctor`.",
+	"密码算法自检未通过，服务不会启动。请勿使用本程序或本机，并运行 hufu doctor 查看。")
+
+// open builds a server from the lowest floor up. Whatever fails gives back what was opened before.
+func open(ctx context.Context, cfg Config, o openOptions) (s *server, err error) {
+	if err := selftest.Check(); err != nil {
+		return nil, errSelfTest.With("%w", err)
+	}
+	s = &server{cfg: cfg, log: o.log, now: time.Now, name: rand.Text(), kick: make(chan struct{}, 1)}
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	for _, floor := range []func(context.Context, openOptions) error{
+		s.openDevice, s.openStore, s.openKeys, s.openAudit, s.openIdentity, s.openAuthority, s.openSeals, s.openLicences, s.openDemo, s.openEdges,
+	} {
+		if err := floor(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.recoverAll(ctx)
+}
+
+// recoverAll completes or voids what a crash left, before anything new begins.
+func (s *server) recoverAll(ctx context.Context) error {
+	certificates, err := s.ca.Recover(ctx, true)
+	if err != nil {
+		return err
+	}
+	stamps, err := s.seals.Recover(ctx, true)
+	if err != nil {
+		return err
+	}
+	licences, err := s.licences.Recover(ctx, true)
+	if err != nil {
+		return err
+	}
+	if certificates+stamps+licences > 0 {
+		s.log.Info("settled what the last run left unfinished", "certificates", certificates, "stamps", stamps, "licences", licences)
+	}
+	return nil
+}
+
+func (s *server) onClose(f func() error) { s.closers = append(s.closers, f) }
+
+// Close gives everything back. It may be called on a server that was opened in part.
+func (s *server) Close() error {
+	s.end()
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// shutdownTime is how long requests under way may take to finish after the stop was asked for.
+const shutdownTime = 10 * time.Second
+
+var errListen = fault.New(fault.Unavailable, "listen",
+	"The address cannot be listened on. Stop the program that uses it, or choose another with --listen.",
+	"该地址无法监听。请停止占用它的程序，或用 --listen 另选地址。")
+
+// listen takes the configured address, so that a port in use is told before anything is opened.
+func listen(cfg Config) (net.Listener, error) {
+	l, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, errListen.With("listen on %s: %w", cfg.Listen, err)
+	}
+	return l, nil
+}
+
+// Run serves on the listener and works in the background until ctx ends, then lets what is under way finish.
+func (s *server) Run(ctx context.Context, l net.Listener) error {
+	var background sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	defer background.Wait()
+	defer stop()
+	s.work(ctx, &background)
+
+	web := &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	done := make(chan error, 1)
+	go func() {
+		if s.cfg.TLS.Certificate != "" {
+			done <- web.ServeTLS(l, s.cfg.TLS.Certificate, s.cfg.TLS.Key)
+		} else {
+			done <- web.Serve(l)
+		}
+	}()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	if err := web.Shutdown(rest); err != nil {
+		return fmt.Errorf("some requests did not finish in %s: %w", shutdownTime, web.Close())
+	}
+	return nil
+}

@@ -1,0 +1,348 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"hufu/internal/fault"
+	"hufu/licence"
+	"hufu/sandbox"
+	"hufu/seal/check"
+	"hufu/web"
+)
+
+// story is the guided story of the demonstration. Each of its steps is a real domain call by a sample official; what it
+// keeps itself is only which licence and which forgery a browser has made, and that in memory.
+type story struct {
+	d    *demo
+	mu   sync.Mutex
+	runs map[string]*storyRun
+}
+
+// storyRun is one browser's story.
+type storyRun struct {
+	at      time.Time
+	licence string // identifier
+	forged  *web.StoryForgery
+	genuine map[string]*web.StoryVerdict // by language
+	fake    map[string]*web.StoryVerdict
+	proof   *web.StoryProof
+	files   map[string]web.StoryFile
+}
+
+const (
+	maxRuns  = 200 // the oldest goes
+	storyOFD = "application/ofd"
+	storySVG = "image/svg+xml"
+)
+
+var (
+	errNoStory = fault.New(fault.NotFound, "story.unknown",
+		"This story is over. Start it again from the first step.", "该导览已结束。请从第一步重新开始。")
+	errStoryOrder = fault.New(fault.Conflict, "story.order",
+		"An earlier step is missing. Do the steps from the top.", "前面的步骤尚未完成。请从上到下依次进行。")
+)
+
+func newStory(d *demo) *story { return &story{d: d, runs: map[string]*storyRun{}} }
+
+func (s *story) Start(context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.runs) >= maxRuns {
+		oldest := ""
+		for id, r := range s.runs {
+			if oldest == "" || r.at.Before(s.runs[oldest].at) {
+				oldest = id
+			}
+		}
+		delete(s.runs, oldest)
+	}
+	id := rand.Text()
+	s.runs[id] = &storyRun{at: s.d.now(), files: map[string]web.StoryFile{}}
+	return id, nil
+}
+
+// run returns a copy of a story's state; keep stores one back.
+func (s *story) run(id string) (storyRun, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.runs[id]
+	if r == nil {
+		return storyRun{}, errNoStory.With("story %q", id)
+	}
+	return *r, nil
+}
+
+func (s *story) keep(id string, change func(*storyRun)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.runs[id]
+	if r == nil {
+		return errNoStory.With("story %q", id)
+	}
+	change(r)
+	return nil
+}
+
+// Issue issues a fresh business licence to the company that the citizen acts for, by the sample official, and seals it.
+func (s *story) Issue(ctx context.Context, id string) error {
+	r, err := s.run(id)
+	if err != nil {
+		return err
+	}
+	visitor, ok := s.d.hall.Visitor(id)
+	if !ok || visitor.ActFor == nil {
+		return errStoryOrder.With("nobody acts for an organisation in story %s", id)
+	}
+	if r.licence != "" {
+		return nil
+	}
+	officer, err := s.d.official(ctx, "liming")
+	if err != nil {
+		return err
+	}
+	issued, err := s.d.licences.Issue(ctx, officer, s.d.sampleOrder("story-"+id))
+	if err != nil {
+		return err
+	}
+	file, err := s.d.licences.Document(ctx, officer, issued.ID)
+	if err != nil {
+		return err
+	}
+	preview, err := licence.Preview(file)
+	if err != nil {
+		return err
+	}
+	if err := s.d.refreshBundle(ctx); err != nil {
+		return err
+	}
+	return s.keep(id, func(r *storyRun) {
+		r.licence = issued.ID
+		r.files[issued.ID+".ofd"] = web.StoryFile{ContentType: storyOFD, Data: file}
+		r.files["licence.svg"] = web.StoryFile{ContentType: storySVG, Data: preview}
+	})
+}
+
+// maxForgery bounds what a visitor may write into the forged copy, in characters.
+const maxForgery = 60
+
+// Forge edits the printed text of one field, as somebody without the key would.
+func (s *story) Forge(_ context.Context, id, field, value string) error {
+	r, err := s.run(id)
+	if err != nil {
+		return err
+	}
+	if r.licence == "" {
+		return errStoryOrder.With("no licence yet in story %s", id)
+	}
+	genuine := r.files[r.licence+".ofd"].Data
+	if n := len([]rune(value)); n == 0 || n > maxForgery {
+		return licence.ErrField.With("forged value of %d characters", n)
+	}
+	forged, err := sandbox.Forge(genuine, field, value)
+	if err != nil {
+		return err
+	}
+	preview, err := licence.Preview(forged)
+	if err != nil {
+		return err
+	}
+	was, err := s.field(r.licence, field)
+	if err != nil {
+		return err
+	}
+	return s.keep(id, func(r *storyRun) {
+		r.forged = &web.StoryForgery{Field: field, Label: was.Label, Was: was.Value, Now: value, Preview: "forged.svg", OFD: "forged.ofd"}
+		r.files["forged.ofd"] = web.StoryFile{ContentType: storyOFD, Data: forged}
+		r.files["forged.svg"] = web.StoryFile{ContentType: storySVG, Data: preview}
+		r.genuine, r.fake = nil, nil
+	})
+}
+
+func (s *story) field(id, name string) (web.StoryField, error) {
+	fields, err := s.fields(context.Background(), id)
+	for _, f := range fields {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	return web.StoryField{}, errors.Join(err, licence.ErrField.With("field %q", name))
+}
+
+// forgeries are what the page proposes to write.
+var forgeries = map[string]string{"capital": "壹亿元整", "legal_representative": "张三", "kind": "股份有限公司", "address": "示例省示例市金融大道1号"}
+
+func (s *story) fields(ctx context.Context, id string) (out []web.StoryField, err error) {
+	officer, err := s.d.official(ctx, "liming")
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.d.licences.Get(ctx, officer, id)
+	for _, f := range l.Data.Fields {
+		if proposal, ok := forgeries[f.Name]; ok {
+			out = append(out, web.StoryField{Name: f.Name, Label: f.Label, Value: f.Printed(), Forgery: proposal})
+		}
+	}
+	return out, err
+}
+
+// Verify judges both files with the published trust bundle alone.
+func (s *story) Verify(ctx context.Context, id string) error {
+	r, err := s.run(id)
+	if err != nil {
+		return err
+	}
+	if r.forged == nil {
+		return errStoryOrder.With("nothing was forged in story %s", id)
+	}
+	made := map[string]web.StoryFile{}
+	genuine, err := s.judge(ctx, r.files, made, r.licence+".ofd", "licence.json")
+	if err != nil {
+		return err
+	}
+	fake, err := s.judge(ctx, r.files, made, "forged.ofd", "forged.json")
+	if err != nil {
+		return err
+	}
+	return s.keep(id, func(r *storyRun) {
+		r.genuine, r.fake = genuine, fake
+		for name, f := range made {
+			r.files[name] = f
+		}
+	})
+}
+
+// judge verifies a file in both languages and puts the Chinese report among the files made.
+func (s *story) judge(ctx context.Context, files, made map[string]web.StoryFile, file, report string) (map[string]*web.StoryVerdict, error) {
+	out := map[string]*web.StoryVerdict{}
+	for _, lang := range []string{"en", "zh"} {
+		found, err := verifier{s.d.server}.Verify(ctx, file, files[file].Data, nil, lang)
+		if err != nil {
+			return nil, err
+		}
+		text, err := found.JSON()
+		if err != nil {
+			return nil, err
+		}
+		made[report] = web.StoryFile{ContentType: "application/json", Data: text}
+		out[lang] = &web.StoryVerdict{Report: found, JSON: report}
+	}
+	return out, nil
+}
+
+// Prove fetches the proof that the stamping stands in the log, and checks it as a stranger would.
+func (s *story) Prove(ctx context.Context, id string) error {
+	r, err := s.run(id)
+	if err != nil {
+		return err
+	}
+	if r.licence == "" {
+		return errStoryOrder.With("no licence yet in story %s", id)
+	}
+	officer, err := s.d.official(ctx, "liming")
+	if err != nil {
+		return err
+	}
+	l, err := s.d.licences.Get(ctx, officer, r.licence)
+	if err != nil {
+		return err
+	}
+	proof, err := s.d.awaitProof(ctx, l.Stamp.Entry)
+	if err != nil {
+		return err
+	}
+	seen, err := proof.Verify(s.d.logKey, nil, 0)
+	if err != nil {
+		return fmt.Errorf("proof of %s: %w", l.Stamp.Entry, err)
+	}
+	shown := &web.StoryProof{Entry: l.Stamp.Entry, Index: proof.Index, Size: seen.Size, Root: seen.Root.String(), Action: check.LogAction}
+	for _, h := range proof.Hashes {
+		shown.Path = append(shown.Path, h.String())
+	}
+	return s.keep(id, func(r *storyRun) {
+		r.proof = shown
+		r.files["proof.txt"] = web.StoryFile{ContentType: "text/plain; charset=utf-8", Data: proof.Text()}
+	})
+}
+
+func (s *story) File(_ context.Context, id, name string) (web.StoryFile, error) {
+	r, err := s.run(id)
+	if err != nil {
+		return web.StoryFile{}, err
+	}
+	f, ok := r.files[name]
+	if !ok {
+		return f, errNoStory.With("file %q of story %s", name, id)
+	}
+	return f, nil
+}
+
+// State tells what has happened so far. Who is logged in is the sample application's to say.
+func (s *story) State(ctx context.Context, id, lang string) (web.StoryState, error) {
+	r, err := s.run(id)
+	if err != nil {
+		return web.StoryState{}, err
+	}
+	st := web.StoryState{Forged: r.forged, Genuine: r.genuine[lang], Fake: r.fake[lang], Proof: r.proof}
+	if v, ok := s.d.hall.Visitor(id); ok {
+		st.Citizen = &web.StoryCitizen{Name: v.Name, Level: levelOf(v.ACR)}
+		if v.ActFor != nil {
+			st.Acting = &web.StoryActing{Name: v.ActFor.Name, USCC: v.ActFor.USCC}
+		}
+	}
+	if r.licence != "" {
+		if st.Licence, err = s.licence(ctx, r.licence); err != nil {
+			return st, err
+		}
+	}
+	s.tell(&st, r)
+	return st, nil
+}
+
+func (s *story) licence(ctx context.Context, id string) (*web.StoryLicence, error) {
+	fields, err := s.fields(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &web.StoryLicence{
+		ID: id, Title: "营业执照", Issuer: sampleBureau, Seal: sampleSeal, Fields: fields, Preview: "licence.svg", OFD: id + ".ofd",
+	}, nil
+}
+
+func levelOf(acr string) int {
+	level := 0
+	_, _ = fmt.Sscanf(strings.TrimPrefix(acr, "urn:hufu:acr:l"), "%d", &level) // an unknown form is level 0
+	return level
+}
+
+// tell adds to each step the command line that does the same, and the files it made.
+func (s *story) tell(st *web.StoryState, r storyRun) {
+	base := s.d.cfg.URL
+	st.Steps[web.StoryLogin].Curl = "curl " + base + "/.well-known/openid-configuration"
+	st.Steps[web.StoryAct].Curl = `curl -H "Authorization: Bearer $TOKEN" ` + base + "/oauth2/userinfo"
+	st.Steps[web.StoryIssue].Curl = `curl -X POST -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d @order.json ` + base + "/api/v1/licences"
+	st.Steps[web.StoryLook].Curl = `curl -OJ -H "Authorization: Bearer $TOKEN" ` + base + "/api/v1/licences/" + r.licence + "/document"
+	st.Steps[web.StoryForge].Curl = "unzip licence.ofd && sed -i 's/壹佰万元整/壹亿元整/' Doc_0/Pages/Page_0/Content.xml && zip -r forged.ofd OFD.xml Doc_0"
+	st.Steps[web.StoryVerify].Curl = "curl -O " + base + "/trust/bundle && sealcheck --bundle bundle licence.ofd forged.ofd"
+	if r.proof != nil {
+		st.Steps[web.StoryProve].Curl = "curl '" + base + "/pki/log/proof?entry=" + r.proof.Entry + "'"
+	} else {
+		st.Steps[web.StoryProve].Curl = "curl " + base + "/pki/log/checkpoint"
+	}
+	link := func(step int, name, zh, en string) {
+		if _, ok := r.files[name]; ok {
+			st.Steps[step].Files = append(st.Steps[step].Files, web.StoryLink{Name: name, Label: fault.Text{ZH: zh, EN: en}})
+		}
+	}
+	link(web.StoryIssue, r.licence+".ofd", "证照原件（OFD）", "the licence (OFD)")
+	link(web.StoryLook, "licence.svg", "证照图样（SVG）", "picture of the licence (SVG)")
+	link(web.StoryForge, "forged.ofd", "伪造件（OFD）", "the forged copy (OFD)")
+	link(web.StoryVerify, "licence.json", "原件验证报告", "report on the licence")
+	link(web.StoryVerify, "forged.json", "伪造件验证报告", "report on the forged copy")
+	link(web.StoryProve, "proof.txt", "日志证明", "proof from the log")
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"hufu/ca"
+	"hufu/certs"
+	"hufu/identity"
+	"hufu/internal/actor"
+	"hufu/internal/gm"
+	"hufu/keys"
+)
+
+// Pillars do not import pillars: here are the adapters by which one asks another.
+
+// registry answers the authority from the register of subjects.
+type registry struct{ *identity.Service }
+
+func (r registry) Holder(ctx context.Context, subject, organization string) (ca.Holder, error) {
+	if organization != "" {
+		h, err := r.HolderIn(ctx, subject, organization)
+		if err != nil {
+			return ca.Holder{}, err
+		}
+		return ca.Holder{
+			ID: h.Person, Kind: ca.HolderOfficial, Name: h.Name, Number: h.Number.Reveal(), Level: h.Level,
+			Organization: h.Org, OrganizationNumber: h.OrgUSCC, Post: h.Post,
+		}, nil
+	}
+	h, err := r.Service.Holder(ctx, subject)
+	if err != nil {
+		return ca.Holder{}, err
+	}
+	return ca.Holder{ID: h.ID, Kind: ca.HolderKind(h.Kind), Name: h.Name, Number: h.Number.Reveal(), Level: h.Level}, nil
+}
+
+// authorityKeys gives the authority its keys.
+type authorityKeys struct{ *keys.Keys }
+
+func (k authorityKeys) Ensure(ctx context.Context, a actor.Actor, label, algorithm, purpose string) (crypto.Signer, error) {
+	if _, err := k.Keys.Ensure(ctx, a, label, purpose, algorithm); err != nil {
+		return nil, err
+	}
+	return k.Keys.Signer(ctx, label)
+}
+
+// sealMaker is the authority's seal-maker service.
+type sealMaker struct{ *ca.Authority }
+
+func (m sealMaker) Maker(ctx context.Context) (*certs.Certificate, crypto.Signer, error) {
+	s, err := m.Service(ctx, actor.ForSystem("seal-maker"), "seal-maker")
+	return s.Certificate, s.Signer, err
+}
+
+// sealCertifier has seal keys certified by the authority.
+type sealCertifier struct{ *ca.Authority }
+
+func (c sealCertifier) Certify(ctx context.Context, a actor.Actor, owner, code string, key crypto.Signer) ([]byte, error) {
+	csr, err := certs.NewRequest(key, certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: code}), certs.RequestOptions{})
+	if err != nil {
+		return nil, err
+	}
+	spki, err := certs.MarshalPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	hash := gm.SM3(spki)
+	app, err := c.Apply(ctx, a, ca.Request{
+		Profile: "seal-signer", Holder: owner, Facts: map[string]string{"seal_code": code}, CSR: csr,
+		Key: "seal-" + code + "-" + hex.EncodeToString(hash[:8]),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if app, err = c.Issue(ctx, a, app.ID); err != nil {
+		return nil, err
+	}
+	chain, err := c.Chain(ctx, app.Certificates[0])
+	if err != nil {
+		return nil, err
+	}
+	return chain[0].Raw, nil
+}
+
+func (c sealCertifier) Revoke(ctx context.Context, a actor.Actor, cert []byte) error {
+	parsed, err := certs.Parse(cert)
+	if err != nil {
+		return err
+	}
+	err = c.Authority.Revoke(ctx, a, parsed.Serial, certs.ReasonCessationOfOperation, c.Now())
+	if errors.Is(err, ca.ErrRevoked) {
+		return nil
+	}
+	return err
+}
+
+// owners names the organisations that seals are for.
+type owners struct{ *identity.Service }
+
+func (o owners) OwnerName(ctx context.Context, subject string) (string, error) {
+	standing, err := o.Standing(ctx, subject)
+	if err != nil {
+		return "", err
+	}
+	if standing.Kind != identity.Entity {
+		return "", fmt.Errorf("subject %s: %w", subject, identity.ErrForm)
+	}
+	return standing.Name, nil
+}
+
+// qrSigner signs the QR texts by which licences are shown; its certificate stands in the trust bundle.
+type qrSigner struct{ *ca.Authority }
+
+func (q qrSigner) QRSigner(ctx context.Context) (cert []byte, key crypto.Signer, err error) {
+	s, err := q.Service(ctx, actor.ForSystem("qr"), "qr")
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.Certificate.Raw, s.Signer, nil
+}

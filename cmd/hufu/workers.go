@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"hufu/audit/tree"
+	"hufu/ca"
+	"hufu/identity"
+	"hufu/identity/login"
+	"hufu/internal/fault"
+	"hufu/licence"
+	"hufu/store"
+)
+
+// work starts what runs by itself until ctx ends: the log's rounds, durable jobs, and the schedule.
+func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
+	background.Go(func() { s.rounds(ctx) })
+	for range 2 {
+		background.Go(func() { s.jobs(ctx) })
+	}
+	background.Go(func() { s.schedule(ctx) })
+}
+
+// rounds grows the log about each second, and at once while rows wait.
+func (s *server) rounds(ctx context.Context) {
+	for {
+		more, err := s.sequencer.Round(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("the log could not be grown; the next round tries again", "error", err)
+		}
+		if more && err == nil {
+			continue
+		}
+		if !sleep(ctx, time.Second, nil) {
+			return
+		}
+	}
+}
+
+// sleep waits for d or a kick; false when ctx has ended.
+func sleep(ctx context.Context, d time.Duration, kick <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-kick:
+		return true
+	case <-timer.C:
+		return true
+	}
+}
+
+// jobTime bounds one try of a job; it lies below the job's lease, so that two workers never do the same one at once.
+const jobTime = 90 * time.Second
+
+// jobs takes due jobs one after another.
+func (s *server) jobs(ctx context.Context) {
+	handlers := s.jobHandlers()
+	for {
+		job, err := s.db.ClaimJob(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("jobs cannot be claimed", "error", err)
+		}
+		if job == nil {
+			if !sleep(ctx, 500*time.Millisecond, nil) {
+				return
+			}
+			continue
+		}
+		s.do(ctx, handlers, job)
+	}
+}
+
+type jobHandler func(ctx context.Context, job *store.Job) error
+
+var errNoHandler = errors.New("no handler for this kind of job: it was enqueued by a newer version")
+
+func (s *server) do(ctx context.Context, handlers map[string]jobHandler, job *store.Job) {
+	handle := handlers[job.Kind]
+	if handle == nil {
+		handle = func(context.Context, *store.Job) error { return errNoHandler }
+	}
+	bounded, cancel := context.WithTimeout(ctx, jobTime)
+	err := handle(bounded, job)
+	cancel()
+	if err != nil && ctx.Err() != nil {
+		return // stopped in the middle: the job's lease ends and it comes again
+	}
+	if err != nil {
+		s.log.Warn("job failed and will be tried again", "kind", job.Kind, "key", job.Key, "tries", job.Attempts+1, "error", err)
+		err = s.db.FailJob(ctx, job, err)
+	} else {
+		err = s.db.FinishJob(ctx, job)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Error("the result of a job could not be stored; it will run again", "kind", job.Kind, "error", err)
+	}
+}
+
+// jobHandlers maps kinds of durable jobs to what they do. Each may run more than once.
+func (s *server) jobHandlers() map[string]jobHandler {
+	return map[string]jobHandler{
+		ca.JobList: func(ctx context.Context, job *store.Job) error {
+			if err := s.ca.PublishLists(ctx, job.Key); err != nil {
+				return err
+			}
+			return s.publishBundle(ctx)
+		},
+		identity.JobChanged: func(ctx context.Context, job *store.Job) error {
+			return errors.Join(s.login.SubjectChanged(ctx, job.Payload), s.oidc.SubjectChanged(ctx, job.Payload))
+		},
+		licence.JobProof: func(ctx context.Context, job *store.Job) error {
+			proof, err := s.awaitProof(ctx, string(job.Payload))
+			if err != nil {
+				return err
+			}
+			if err := s.licences.AttachProof(ctx, job.Key, proof.Text()); err != nil {
+				return err
+			}
+			return s.refreshBundle(ctx)
+		},
+		login.JobEnded: func(ctx context.Context, job *store.Job) error { return s.oidc.SessionEnded(ctx, job.Payload) },
+	}
+}
+
+// task is a piece of periodic work that one node at a time does.
+type task struct {
+	name  string
+	every time.Duration
+	run   func(context.Context) error
+}
+
+func (s *server) tasks() []task {
+	return []task{
+		{"lists", 10 * time.Minute, s.ca.Refresh},
+		{"bundle", 15 * time.Second, s.refreshBundle},
+		{"keys", 10 * time.Minute, s.keys.Resume},
+		{"recover-issuance", 5 * time.Minute, func(ctx context.Context) error { _, err := s.ca.Recover(ctx, false); return err }},
+		{"recover-seals", 5 * time.Minute, func(ctx context.Context) error { _, err := s.seals.Recover(ctx, false); return err }},
+		{"recover-licences", 5 * time.Minute, func(ctx context.Context) error { _, err := s.licences.Recover(ctx, false); return err }},
+		{"prune-logins", 24 * time.Hour, s.login.Prune},
+		{"purge-grants", time.Hour, s.purgeGrants},
+	}
+}
+
+func (s *server) purgeGrants(ctx context.Context) error {
+	for {
+		n, err := s.oidc.Purge(ctx, 500)
+		if err != nil || n < 500 {
+			return err
+		}
+	}
+}
+
+// schedule runs each task when it is due. A lease of the task's length lets one node of many do it.
+func (s *server) schedule(ctx context.Context) {
+	due := map[string]time.Time{}
+	for {
+		for _, t := range s.tasks() {
+			if s.now().Before(due[t.name]) {
+				continue
+			}
+			due[t.name] = s.now().Add(t.every)
+			_, held, err := s.db.Lease(ctx, "task:"+t.name, s.name, t.every)
+			if err == nil && held {
+				err = t.run(ctx)
+			}
+			if err != nil && ctx.Err() == nil {
+				s.log.Error("scheduled work failed; it will be tried again", "task", t.name, "error", err)
+				due[t.name] = s.now().Add(min(t.every, time.Minute))
+			}
+		}
+		if !sleep(ctx, 5*time.Second, s.kick) {
+			return
+		}
+	}
+}
+
+// awaitProof waits for the log to sequence an entry: a second or two.
+func (s *server) awaitProof(ctx context.Context, entry string) (tree.Proof, error) {
+	ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
+	defer cancel()
+	for {
+		proof, err := s.audit.Proof(ctx, entry)
+		if err == nil || fault.KindOf(err) != fault.Unavailable && fault.KindOf(err) != fault.NotFound {
+			return proof, err
+		}
+		if !sleep(ctx, 250*time.Millisecond, nil) {
+			return proof, err
+		}
+	}
+}
