@@ -7,6 +7,7 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -76,6 +77,7 @@ type attempt struct {
 type App struct {
 	config   Config
 	secure   bool
+	host     string // of the base URL
 	origins  string // that forms may lead to
 	party    party
 	attempts shelf[attempt]
@@ -108,6 +110,7 @@ func NewApp(c Config) (*App, error) {
 		attempts: newShelf[attempt](maxAttempts, attemptLife), visits: newShelf[visit](maxVisits, visitLife),
 	}
 	a.config.BaseURL = base
+	_, a.host, _ = strings.Cut(base, "://")
 	a.party = newParty(c, base+Callback)
 	if a.pages, a.style, err = loadPages(); err != nil {
 		return nil, err
@@ -153,8 +156,24 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+	if r.Method == http.MethodGet && strays(r.Host, a.host) {
+		seeOther(w, a.config.BaseURL+(&url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}).String())
+		return
+	}
 	a.rememberLanguage(w, r)
 	a.handler.ServeHTTP(w, r)
+}
+
+// strays reports whether a browser uses another name of this machine than we do, as 127.0.0.1 for localhost. Its cookies
+// would not come along to the callback.
+func strays(asked, ours string) bool {
+	return asked != ours && isLoopback(asked) && isLoopback(ours)
+}
+
+func isLoopback(hostport string) bool {
+	u := url.URL{Host: hostport}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Names of the cookies: of a browser with a log-in under way, and of one that is logged in.

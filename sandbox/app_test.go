@@ -78,6 +78,24 @@ func TestAVisitOfAnotherStoryIsNotTakenOver(t *testing.T) {
 	})
 }
 
+func TestOneNameOfThisMachine(t *testing.T) {
+	each(t, func(w *world) {
+		b := w.browser()
+		b.c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		for path, want := range map[string]string{
+			"/sample/login?story=x": w.base + "/sample/login?story=x", "/sample//evil.example/": "",
+		} {
+			p := b.get(strings.Replace(w.base, "127.0.0.1", "localhost", 1) + path)
+			if p.header.Get("Set-Cookie") != "" || want != "" && p.location != want || strings.HasPrefix(p.location, "//") {
+				w.Errorf("%s: %d to %q", path, p.status, p.location)
+			}
+		}
+		if p := b.get("/sample/"); p.status != http.StatusOK {
+			w.Errorf("our own name: %d to %q", p.status, p.location)
+		}
+	})
+}
+
 func TestHeaders(t *testing.T) {
 	each(t, func(w *world) {
 		b := w.browser()

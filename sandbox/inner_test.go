@@ -61,3 +61,22 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestStrays(t *testing.T) {
+	for _, c := range []struct {
+		asked, ours string
+		want        bool
+	}{
+		{"127.0.0.1:8480", "localhost:8480", true},
+		{"[::1]:8480", "localhost:8480", true},
+		{"localhost:1", "localhost:2", true},
+		{"localhost:8480", "localhost:8480", false},
+		{"127.0.0.1:8480", "hall.example", false},
+		{"evil.example", "localhost:8480", false},
+		{"", "localhost", false},
+	} {
+		if strays(c.asked, c.ours) != c.want {
+			t.Errorf("%s for %s: want %v", c.asked, c.ours, c.want)
+		}
+	}
+}
