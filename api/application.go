@@ -20,8 +20,8 @@ type applicationView struct {
 	Organization   string            `json:"organization,omitempty"`
 	Facts          map[string]string `json:"facts,omitempty"`
 	State          ca.State          `json:"state" enum:"submitted,approved,rejected,issued"`
-	Maker          actorView         `json:"maker"`
-	Checkers       []actorView       `json:"checkers,omitempty"`
+	Maker          ActorView         `json:"maker"`
+	Checkers       []ActorView       `json:"checkers,omitempty"`
 	Reason         string            `json:"reason,omitempty"`
 	At             time.Time         `json:"at"`
 	DecidedAt      time.Time         `json:"decided_at,omitzero"`

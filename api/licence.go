@@ -165,13 +165,6 @@ func (a *API) showLicence(ctx context.Context, by actor.Actor, in *showInput) (*
 	return &body[qrView]{qrView{text}}, err
 }
 
-// moveLicence is a change of state with a reason.
-func moveLicence(move func(ctx context.Context, by actor.Actor, id, reason string) error) func(context.Context, actor.Actor, *reasonInput) (*none, error) {
-	return func(ctx context.Context, by actor.Actor, in *reasonInput) (*none, error) {
-		return nil, move(ctx, by, in.ID, in.Body.Reason)
-	}
-}
-
 type proofView struct {
 	Proof string `json:"proof" doc:"Offline proof (C2SP tlog-proof)"`
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -87,14 +88,21 @@ type reasonBody struct {
 	Reason string `json:"reason" minLength:"1" maxLength:"600" doc:"A code or a file reference; no personal data"`
 }
 
+// because is a change of state with a reason.
+func because(change func(ctx context.Context, by actor.Actor, id, reason string) error) func(context.Context, actor.Actor, *reasonInput) (*none, error) {
+	return func(ctx context.Context, by actor.Actor, in *reasonInput) (*none, error) {
+		return nil, change(ctx, by, in.ID, in.Body.Reason)
+	}
+}
+
 // decision is what a checker decides.
 type decision struct {
 	Approve bool   `json:"approve"`
 	Reason  string `json:"reason,omitempty" maxLength:"600" doc:"Needed when approve is false"`
 }
 
-// actorView is who did something, as others may see it.
-type actorView struct {
+// ActorView is who did something, as others may see it.
+type ActorView struct {
 	Subject      string         `json:"subject"`
 	Name         string         `json:"name,omitempty"`
 	Capacity     actor.Capacity `json:"capacity"`
@@ -102,6 +110,6 @@ type actorView struct {
 	Client       string         `json:"client,omitempty" doc:"Id of the application through which the actor called"`
 }
 
-func viewActor(a actor.Actor) actorView {
-	return actorView{Subject: a.Subject, Name: a.Name, Capacity: a.Capacity, Organization: a.For, Client: a.Client}
+func viewActor(a actor.Actor) ActorView {
+	return ActorView{Subject: a.Subject, Name: a.Name, Capacity: a.Capacity, Organization: a.For, Client: a.Client}
 }

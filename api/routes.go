@@ -43,6 +43,31 @@ func (a *API) nouns() []noun {
 		{"licence proofs", a.Licences != nil && a.Audit != nil, []route{
 			{"GET /api/v1/licences/{id}/proof", "the holder, licence officer of the issuer", text("获取证照用印的日志证明", "Get the log's proof of a licence's sealing"), on(a.licenceProof)},
 		}},
+		{"subjects", a.People != nil, a.subjectRoutes()},
+		{"accounts", a.Logins != nil, []route{
+			{"POST /api/v1/accounts", "registrar; for persons with roles super administrator", text("开通账号", "Open the account of a person"), on(a.openAccount, created)},
+			{"GET /api/v1/accounts/{id}", "the person, super administrator", text("查看账号", "Get the account of a person (subject id)"), on(a.getAccount)},
+			{"PUT /api/v1/accounts/{id}/password", "super administrator", text("重置密码", "Give a person a new first password"), on(a.resetPassword)},
+			{"GET /api/v1/accounts/{id}/sessions", "the person, super administrator", text("列出登录会话", "List the log-in sessions of a person"), on(a.listSessions)},
+			{"DELETE /api/v1/accounts/{id}/sessions", "the person, super administrator", text("结束全部登录会话", "End all log-in sessions of a person"), on(a.endSessions)},
+			{"DELETE /api/v1/sessions/{id}", "the person, super administrator", text("结束登录会话", "End a log-in session"), on(a.endSession)},
+		}},
+		{"clients", a.Clients != nil, []route{
+			{"POST /api/v1/clients", "business administrator", text("登记应用", "Register an application; its secret is shown once"), on(a.registerClient, created)},
+			{"GET /api/v1/clients", "business administrator, audit administrator", text("列出应用", "List applications by id"), on(a.listClients)},
+			{"GET /api/v1/clients/{id}", "business administrator, audit administrator", text("查看应用", "Get an application"), on(a.getClient)},
+			{"PUT /api/v1/clients/{id}", "business administrator", text("修改应用", "Replace what is registered of an application"), on(a.changeClient)},
+			{"POST /api/v1/clients/{id}/secret", "business administrator", text("更换应用密钥", "Make a new secret; it is shown once"), on(a.rotateSecret)},
+			{"POST /api/v1/clients/{id}/disable", "business administrator", text("停用应用", "Stop an application; its grants end at once"), on(a.disableClient)},
+			{"POST /api/v1/clients/{id}/enable", "business administrator", text("启用应用", "Let a stopped application go on"), on(a.enableClient)},
+			{"GET /api/v1/me/grants", "anyone logged in", text("列出本人授权的应用", "List what the own person let applications do"), on(a.listGrants)},
+			{"DELETE /api/v1/me/grants/{id}", "anyone logged in", text("取消对应用的授权", "Take back what was granted to an application (client id)"), on(a.withdraw)},
+		}},
+		{"audit", a.Audit != nil, []route{
+			{"GET /api/v1/audit/entries", "audit administrator; anyone the own ones. Scope audit", text("查询审计记录", "Search the record, newest first"), on(a.searchEntries)},
+			{"GET /api/v1/audit/entries/{id}/proof", anyone, text("获取审计记录的日志证明", "Get the log's proof of an entry"), on(a.entryProof)},
+			{"POST /api/v1/subjects/{id}/erasure", "see audit", text("销毁主体的个人信息密钥（不可恢复）", "Destroy the key of a subject's personal data in the record, for ever"), on(a.erase)},
+		}},
 		{"verifications", a.Verifier != nil, []route{
 			{"POST /api/v1/verifications", anyone, text("验证 OFD 文件、印章、签名或证照二维码", "Verify an OFD document, seal, signature or licence QR text"), on(a.verify, costs(10), takes(fileBody, "application/octet-stream", "multipart/form-data"))},
 		}},
@@ -62,11 +87,34 @@ func (a *API) licenceRoutes() []route {
 		{"GET /api/v1/licences/{id}/preview.svg", either, text("预览证照", "Get a picture of the document"), on(a.licencePreview, costs(2), gives(svgType))},
 		{"POST /api/v1/licences/{id}/qr", "the holder", text("亮证：生成离线验证二维码文本", "Show a licence: make a QR text that is checked without a network"), on(a.showLicence)},
 		{"POST /api/v1/licences/{id}/versions", officer, text("变更证照", "Make the next version with other data"), on(a.changeLicence, created, costs(5))},
-		{"POST /api/v1/licences/{id}/suspend", officer, text("暂扣证照", "Suspend a licence"), on(moveLicence(a.Licences.Suspend))},
-		{"POST /api/v1/licences/{id}/resume", officer, text("恢复证照", "Put a suspended licence in force again"), on(moveLicence(a.Licences.Resume))},
-		{"POST /api/v1/licences/{id}/cancel", officer, text("注销证照", "Cancel a licence whose reason has gone"), on(moveLicence(a.Licences.Cancel))},
-		{"POST /api/v1/licences/{id}/revoke", officer, text("吊销证照", "Revoke a licence as a penalty"), on(moveLicence(a.Licences.Revoke))},
-		{"POST /api/v1/licences/{id}/withdraw", officer, text("撤销证照", "Withdraw a licence that should never have been issued"), on(moveLicence(a.Licences.Withdraw))},
+		{"POST /api/v1/licences/{id}/suspend", officer, text("暂扣证照", "Suspend a licence"), on(because(a.Licences.Suspend))},
+		{"POST /api/v1/licences/{id}/resume", officer, text("恢复证照", "Put a suspended licence in force again"), on(because(a.Licences.Resume))},
+		{"POST /api/v1/licences/{id}/cancel", officer, text("注销证照", "Cancel a licence whose reason has gone"), on(because(a.Licences.Cancel))},
+		{"POST /api/v1/licences/{id}/revoke", officer, text("吊销证照", "Revoke a licence as a penalty"), on(because(a.Licences.Revoke))},
+		{"POST /api/v1/licences/{id}/withdraw", officer, text("撤销证照", "Withdraw a licence that should never have been issued"), on(because(a.Licences.Withdraw))},
+	}
+}
+
+func (a *API) subjectRoutes() []route {
+	const officers = "the subject, whoever acts for it, officers"
+	return []route{
+		{"GET /api/v1/me", "anyone logged in", text("查看当前身份", "Who the access token stands for, and how that person may act"), on(a.me)},
+		{"POST /api/v1/persons", "registrar", text("登记自然人", "Register a natural person"), on(a.registerPerson, created)},
+		{"POST /api/v1/entities", "registrar", text("登记法人", "Register a legal entity"), on(a.registerEntity, created)},
+		{"PUT /api/v1/entities/{id}/legal-representative", "registrar", text("登记法定代表人", "Set the legal representative"), on(a.setLegalRep)},
+		{"POST /api/v1/subjects/search", "officers", text("查询主体", "Search subjects, newest first"), on(a.searchSubjects)},
+		{"GET /api/v1/subjects/{id}", officers, text("查看主体", "Get a subject; numbers are masked"), on(a.getSubject)},
+		{"PUT /api/v1/subjects/{id}/contact", "registrar", text("修改姓名和电话", "Set name and phone"), on(a.setContact)},
+		{"POST /api/v1/subjects/{id}/identifiers", "registrar", text("添加证件", "Put a further identifier in force"), on(a.addIdentifier)},
+		{"POST /api/v1/subjects/{id}/identifiers/end", "registrar", text("停用证件", "End an identifier"), on(a.endIdentifier)},
+		{"GET /api/v1/subjects/{id}/evidence", "the subject, registrar, approver", text("列出核验记录", "List the evidence about a subject"), on(a.listEvidence)},
+		{"POST /api/v1/subjects/{id}/evidence", "registrar, not about oneself", text("添加核验记录", "Add evidence about a subject"), on(a.addEvidence)},
+		{"POST /api/v1/subjects/{id}/freeze", "registrar", text("冻结主体", "Stop a subject from acting"), on(because(a.People.Freeze))},
+		{"POST /api/v1/subjects/{id}/resume", "registrar", text("解除冻结", "End a freeze"), on(because(a.People.Resume))},
+		{"POST /api/v1/subjects/{id}/close", "registrar", text("注销主体", "Close a subject for good"), on(because(a.People.Close))},
+		{"POST /api/v1/posts", "registrar; with roles super administrator", text("登记任职", "Give a person a post in a public body"), on(a.appoint, created)},
+		{"PUT /api/v1/posts/{id}/roles", "super administrator, not for oneself", text("设置任职角色", "Replace the roles of a post"), on(a.setRoles)},
+		{"DELETE /api/v1/posts/{id}", "registrar", text("结束任职", "End a post"), on(a.endPost)},
 	}
 }
 

@@ -33,8 +33,8 @@ type sealView struct {
 	Type       int        `json:"type"`
 	State      seal.State `json:"state" enum:"applied,approved,active,frozen,revoked,rejected"`
 	Reason     string     `json:"reason,omitempty"`
-	Maker      actorView  `json:"maker"`
-	Checker    *actorView `json:"checker,omitempty"`
+	Maker      ActorView  `json:"maker"`
+	Checker    *ActorView `json:"checker,omitempty"`
 	At         time.Time  `json:"at"`
 	ChangedAt  time.Time  `json:"changed_at"`
 	ValidFrom  time.Time  `json:"valid_from"`

@@ -62,7 +62,7 @@ type useView struct {
 	ID        string        `json:"id"`
 	Purpose   string        `json:"purpose"`
 	State     seal.UseState `json:"state" enum:"intended,done,void"`
-	Actor     actorView     `json:"actor"`
+	Actor     ActorView     `json:"actor"`
 	Before    string        `json:"document_sm3" doc:"SM3 of the document before, hexadecimal"`
 	After     string        `json:"result_sm3,omitempty" doc:"SM3 of the stamped document, hexadecimal"`
 	At        time.Time     `json:"at"`
