@@ -44,7 +44,7 @@ type certificateView struct {
 	State                         verdict
 }
 
-type activityView struct{ At, What, Detail string }
+type activityView struct{ At, What, Code string }
 
 // recentActivity is how many entries of the record the page shows.
 const recentActivity = 12
@@ -183,7 +183,7 @@ func (s *Site) fillCertificates(r *http.Request, session *login.Session, v *acco
 
 func (f frame) certificate(c ca.Record, revoked bool, s *Site) certificateView {
 	view := certificateView{
-		Name: c.Profile, Profile: c.Profile, Serial: fmt.Sprintf("%X", c.Serial), Issuer: c.Issuer, From: f.Date(c.NotBefore), Until: f.Date(c.NotAfter),
+		Name: c.Profile, Profile: f.profile(c.Profile), Serial: fmt.Sprintf("%X", c.Serial), Issuer: c.Issuer, From: f.Date(c.NotBefore), Until: f.Date(c.NotAfter),
 		State: verdict{"yes", "icon-yes", f.T("有效", "Valid")},
 	}
 	if parsed, err := certs.Parse(c.DER); err == nil {
@@ -200,6 +200,17 @@ func (f frame) certificate(c ca.Record, revoked bool, s *Site) certificateView {
 	return view
 }
 
+// profile names the common kinds of certificate; others show the profile's own name.
+func (f frame) profile(name string) string {
+	switch name {
+	case "person-sign", "official-sign", "entity-sign":
+		return f.T("签名证书", "For signing")
+	case "person-enc", "official-enc", "entity-enc":
+		return f.T("加密证书", "For encryption")
+	}
+	return name
+}
+
 // fillActivity shows which acts the record holds under the person's own key; the sealed parts stay closed.
 func (s *Site) fillActivity(r *http.Request, session *login.Session, v *accountView) error {
 	if s.Activity == nil {
@@ -208,7 +219,7 @@ func (s *Site) fillActivity(r *http.Request, session *login.Session, v *accountV
 	v.HasActivity = true
 	page, err := s.Activity.Search(r.Context(), session.Actor(), audit.Query{Subject: session.Subject, Limit: recentActivity})
 	for _, e := range page.Entries {
-		v.Activity = append(v.Activity, activityView{v.Time(e.At), v.act(e.Action), e.Action})
+		v.Activity = append(v.Activity, v.activity(e))
 	}
 	return err
 }
@@ -244,11 +255,11 @@ var actWords = map[string]fault.Text{
 	"licence.issue":          {ZH: "签发证照", EN: "Licence issued"},
 }
 
-func (f frame) act(action string) string {
-	if t, ok := actWords[action]; ok {
-		return f.Say(t)
+func (f frame) activity(e audit.Found) activityView {
+	if t, ok := actWords[e.Action]; ok {
+		return activityView{At: f.Time(e.At), What: f.Say(t)}
 	}
-	return f.T("其他操作", "Other act")
+	return activityView{At: f.Time(e.At), What: f.T("其他操作", "Other act"), Code: e.Action}
 }
 
 // doEndSession ends one session; the current one means to log out.

@@ -190,6 +190,7 @@ func TestAccount(t *testing.T) {
 		w.shows(b.get("/account?note=others"), http.StatusOK, "其他设备上的登录已全部结束。")
 		w.goes(other.get("/account"), "/login?next=")
 
+		w.pass(time.Second) // so that the list, newest first, begins with it
 		other.login()
 		list, err := w.logins.List(w.Context(), system, w.zhang)
 		w.must(err)

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"hufu/internal/fault"
@@ -135,7 +136,7 @@ type storyView struct {
 
 // railStop is a step in the list beside the story.
 type railStop struct {
-	Number int
+	Number string // "+" for the proof, which follows the six
 	Anchor string
 	Title  string
 	State  string // "done", "now", "later"
@@ -201,7 +202,10 @@ func (s *Site) showStory(w http.ResponseWriter, r *http.Request) {
 func (v *storyView) lay() {
 	v.Current = v.doneUntil()
 	for n, title := range storyTitles {
-		stop := railStop{Number: n + 1, Anchor: storyAnchors[n], Title: v.Say(title), State: "later", Word: v.T("待进行", "to come"), Step: v.Steps[n]}
+		stop := railStop{Number: strconv.Itoa(n + 1), Anchor: storyAnchors[n], Title: v.Say(title), State: "later", Word: v.T("待进行", "to come"), Step: v.Steps[n]}
+		if n == StoryProve {
+			stop.Number = "+"
+		}
 		switch {
 		case n < v.Current:
 			stop.State, stop.Word = "done", v.T("已完成", "done")

@@ -1,0 +1,95 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"testing"
+
+	"hufu/internal/fault"
+	"hufu/seal/check"
+	"hufu/web"
+)
+
+// judge is a verifier whose judgement the content of the file tells.
+type judge struct {
+	name, lang string
+	bundle     []byte
+}
+
+func (j *judge) Verify(_ context.Context, name string, file, bundle []byte, lang string) (check.Report, error) {
+	j.name, j.lang, j.bundle = name, lang, bundle
+	switch string(file) {
+	case "odd":
+		return check.Report{}, check.ErrUnknownKind
+	case "crash":
+		return check.Report{}, errBroken
+	case "frozen":
+		return check.Report{}, fault.New(fault.Unavailable, "test.bundle", "No bundle yet. Try again.", "信任包尚未生成，请稍后再试。")
+	}
+	r := report(check.Result(file))
+	r.File = name
+	return r, nil
+}
+
+// upload posts files as a browser does: name of the field, name of the file, content.
+func (b *browser) upload(files ...string) page {
+	b.w.Helper()
+	var body bytes.Buffer
+	m := multipart.NewWriter(&body)
+	for i := 0; i < len(files); i += 3 {
+		part, err := m.CreateFormFile(files[i], files[i+1])
+		b.w.must(err)
+		_, err = io.WriteString(part, files[i+2])
+		b.w.must(err)
+	}
+	b.w.must(m.Close())
+	return b.do("POST", "/verify", m.FormDataContentType(), &body)
+}
+
+func TestVerify(t *testing.T) {
+	j := &judge{}
+	each(t, func(c *web.Config) { c.Verifier = j }, func(w *world) {
+		b := w.browser()
+		w.shows(b.get("/verify"), http.StatusOK, "验证文件", "不保存")
+		w.shows(b.upload("file", "a.ofd", "PASSED", "bundle", "", ""), http.StatusOK, "有效", "内容自签署后未被改动", "内容未改动 通过", "hufu-demo", "时间戳", "2 小时前取得")
+		if j.bundle != nil || j.lang != "zh" {
+			w.Errorf("bundle %q, lang %q", j.bundle, j.lang)
+		}
+		w.shows(b.upload("file", "a.ofd", "FAILED", "bundle", "t.bundle", "trust"), http.StatusOK, "无效", "请勿采信",
+			"签署后被改动：第 1 页", "第 1 页“注册资本”（capital）：页面印为“壹亿元整”", "内容未改动 未通过", "部分内容不受签名保护")
+		if string(j.bundle) != "trust" {
+			w.Errorf("bundle %q", j.bundle)
+		}
+		w.shows(b.upload("file", "a.ofd", "INDETERMINATE"), http.StatusOK, "无法确认", "信任包已过更新期限", "容器带有注释")
+		w.shows(b.upload("file", "", ""), http.StatusUnprocessableEntity, "错误：", "请选择要验证的文件。")
+		w.shows(b.upload("file", "a.txt", "odd"), http.StatusUnprocessableEntity, "无法识别该文件")
+		w.shows(b.upload("file", "a.ofd", "frozen"), http.StatusServiceUnavailable, "信任包尚未生成")
+		p := b.upload("file", "a.ofd", "crash")
+		w.shows(p, http.StatusInternalServerError, "系统出现问题")
+		if strings.Contains(p.body, "hunter2") {
+			w.Error("the cause is shown")
+		}
+		p = b.upload("file", `C:\temp\"><script>alert(1)</script>.ofd`, "PASSED")
+		if w.shows(p, http.StatusOK); strings.Contains(p.body, "<script") || strings.Contains(j.name, `\`) {
+			w.Errorf("name %q: %s", j.name, p.body)
+		}
+		b.headers = http.Header{"Sec-Fetch-Site": {"cross-site"}}
+		w.shows(b.upload("file", "a.ofd", "PASSED"), http.StatusForbidden, "该请求来自其他网站")
+	})
+}
+
+func TestUploadsAreBounded(t *testing.T) {
+	each(t, func(c *web.Config) { c.Verifier = &judge{} }, func(w *world) {
+		b := w.browser()
+		w.shows(b.upload("file", "a.ofd", strings.Repeat("x", 32<<20+1)), http.StatusRequestEntityTooLarge, "文件超过 32 MiB")
+		w.shows(b.upload("file", "a.ofd", "PASSED", "bundle", "b", strings.Repeat("x", 8<<20+1)), http.StatusRequestEntityTooLarge, "文件超过 32 MiB")
+		w.shows(b.upload("other", "a", strings.Repeat("x", 50<<20)), http.StatusRequestEntityTooLarge, "文件超过 32 MiB")
+		w.shows(b.do("POST", "/verify", "multipart/form-data; boundary=x", strings.NewReader("--x\r\nContent-Dis")), http.StatusBadRequest, "无法读取提交的表单")
+		w.shows(b.do("POST", "/verify", "text/plain", strings.NewReader("PASSED")), http.StatusBadRequest, "无法读取提交的表单")
+		w.shows(b.upload("file", "a.ofd", "PASSED"), http.StatusOK, "有效")
+	})
+}
