@@ -3,7 +3,6 @@ package sandbox
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"html/template"
 	"log/slog"
@@ -64,14 +63,6 @@ const (
 	maxAttempts, attemptLife = 1000, 10 * time.Minute
 	maxVisits, visitLife     = 1000, 2 * time.Hour
 )
-
-// attempt is a log-in under way, kept under its state.
-type attempt struct {
-	browser  string // cookie of the browser that began it
-	nonce    string
-	verifier string // PKCE
-	story    string
-}
 
 // App is the sample service hall, an http.Handler for /sample/. It is safe for use by several goroutines.
 type App struct {
@@ -176,128 +167,22 @@ func isLoopback(hostport string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Names of the cookies: of a browser with a log-in under way, and of one that is logged in.
-const (
-	attemptCookie = "sample-attempt"
-	visitCookie   = "sample-visit"
-)
-
-func (a *App) setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
-	age := int(life / time.Second)
-	if value == "" {
-		age = -1
-	}
-	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: Home, MaxAge: age, HttpOnly: true, Secure: a.secure, SameSite: http.SameSiteLaxMode,
-	})
-}
-
-func cookie(r *http.Request, name string) string {
-	c, err := r.Cookie(name)
-	if err != nil || len(c.Value) > 64 {
-		return ""
-	}
-	return c.Value
-}
-
-// story returns the id of the guided story that the request belongs to, "" if none. It is what another part made; here it
-// is a word to hand back.
-func story(r *http.Request) string {
-	id := r.URL.Query().Get("story")
-	if len(id) > 64 || strings.ContainsFunc(id, func(c rune) bool {
-		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' && c != '_'
-	}) {
-		return ""
-	}
-	return id
-}
-
-// beginLogin sends the browser to the provider. Each attempt has a state, nonce and verifier of its own; they stay here.
-func (a *App) beginLogin(w http.ResponseWriter, r *http.Request) {
-	browser := cookie(r, attemptCookie)
-	if browser == "" {
-		browser = rand.Text()
-	}
-	at := attempt{browser: browser, nonce: rand.Text(), verifier: rand.Text() + rand.Text(), story: story(r)}
-	state := rand.Text()
-	address, err := a.party.authorizeURL(state, at.nonce, at.verifier, a.language(r))
-	if err != nil {
-		a.refuse(w, r, err)
-		return
-	}
-	a.attempts.put(state, at, a.config.Now())
-	a.setCookie(w, attemptCookie, browser, attemptLife)
-	seeOther(w, address)
-}
-
-// finishLogin takes the provider's answer. Whatever comes of it, the attempt is spent.
-func (a *App) finishLogin(w http.ResponseWriter, r *http.Request) {
-	v, err := a.visitFrom(r)
-	if err != nil {
-		a.refuse(w, r, err)
-		return
-	}
-	if old := cookie(r, visitCookie); old != "" {
-		a.visits.take(old, a.config.Now())
-	}
-	id := rand.Text()
-	a.visits.put(id, v, a.config.Now())
-	a.setCookie(w, visitCookie, id, visitLife)
-	where := Home
-	if v.story != "" {
-		where += "?" + url.Values{"story": {v.story}}.Encode()
-	}
-	seeOther(w, where)
-}
-
-func (a *App) visitFrom(r *http.Request) (visit, error) {
-	answer, err := parseAnswer(r.URL.RawQuery)
-	if err != nil {
-		return visit{}, err
-	}
-	at, ok := a.attempts.takeIf(answer.state, a.config.Now(), func(at attempt) bool { return same(at.browser, cookie(r, attemptCookie)) })
-	if !ok {
-		return visit{}, ErrStale.With("state is not one of this browser")
-	}
-	proven, err := a.party.complete(r.Context(), answer, at)
-	if err != nil {
-		return visit{}, err
-	}
-	return visit{proven: proven, story: at.story, since: a.config.Now()}, nil
-}
-
-// logout ends the visit; with "everywhere" it also asks the provider to end the person's session there, proving by the
-// id_token who asks.
-func (a *App) logout(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 4096)
-	v, there := a.visits.take(cookie(r, visitCookie), a.config.Now())
-	a.setCookie(w, visitCookie, "", 0)
-	if there && r.PostFormValue("everywhere") != "" {
-		address, err := a.party.logoutURL(v.IDToken, a.config.BaseURL+Home)
-		if err != nil {
-			a.refuse(w, r, err)
-			return
-		}
-		if address != "" {
-			seeOther(w, address)
-			return
-		}
-	}
-	seeOther(w, Home)
-}
-
 // seeOther sends the browser on.
 func seeOther(w http.ResponseWriter, where string) {
 	w.Header().Set("Location", where)
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// refuse shows the page for a failure. What the operator should know is logged: no code and no token is ever part of it.
 func (a *App) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	a.refuseIn(w, r, story(r), err)
+}
+
+// refuseIn shows the page for a failure in a story, "" if none. What the operator should know is logged: no code and no token is ever part of it.
+func (a *App) refuseIn(w http.ResponseWriter, r *http.Request, story string, err error) {
 	level := slog.LevelInfo
 	if kind := fault.KindOf(err); kind == fault.Internal || kind == fault.Unavailable || errors.Is(err, ErrProof) || errors.Is(err, ErrIssuer) {
 		level = slog.LevelWarn
 	}
 	a.config.Log.Log(context.WithoutCancel(r.Context()), level, "sample application", "path", r.URL.Path, "cause", err.Error())
-	a.showProblem(w, r, err)
+	a.showProblem(w, r, story, err)
 }

@@ -279,7 +279,11 @@ func TestPersonSaysNo(t *testing.T) {
 	each(t, func(w *world) {
 		w.refuse = true
 		b := w.browser()
-		b.refused(b.get("/sample/login?story=x"), "sandbox.declined", "x")
+		p := b.get("/sample/login?story=x")
+		b.refused(p, "sandbox.declined", "x")
+		if !strings.Contains(p.body, `href="/sample/login?story=x"`) {
+			w.Errorf("the story is lost: %s", p.body)
+		}
 	})
 }
 

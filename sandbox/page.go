@@ -79,6 +79,7 @@ func (a *App) rememberLanguage(w http.ResponseWriter, r *http.Request) {
 type frame struct {
 	Lang, Other        string // this language, and the other one
 	Style              string
+	HallURL, LoginURL  string
 	LangURL, StoryPath string
 	Story              bool // the page belongs to a guided story
 }
@@ -91,14 +92,17 @@ func (f frame) T(chinese, english string) string {
 	return chinese
 }
 
-func (a *App) frame(r *http.Request) frame {
-	f := frame{Lang: a.language(r), Other: en, Style: a.style.url, StoryPath: a.config.StoryPath, Story: story(r) != ""}
+func (a *App) frame(r *http.Request, story string) frame {
+	f := frame{
+		Lang: a.language(r), Other: en, Style: a.style.url, StoryPath: a.config.StoryPath, Story: story != "",
+		HallURL: inStory(Home, story), LoginURL: inStory(Home+"login", story),
+	}
 	if f.Lang == en {
 		f.Other = zh
 	}
 	q := url.Values{"lang": {f.Other}}
-	if id := story(r); id != "" {
-		q.Set("story", id)
+	if story != "" {
+		q.Set("story", story)
 	}
 	f.LangURL = Home + "?" + q.Encode()
 	return f
@@ -108,7 +112,6 @@ func (a *App) frame(r *http.Request) frame {
 type hallView struct {
 	frame
 	Issuer, ClientID string
-	LoginURL         string
 	Visitor          *Visitor // nil when nobody is logged in
 	Mine             bool     // the visit belongs to this story, or to none
 	Level, Relation  string
@@ -125,10 +128,7 @@ type serviceView struct {
 }
 
 func (a *App) showHall(w http.ResponseWriter, r *http.Request) {
-	page := &hallView{frame: a.frame(r), Issuer: a.config.Issuer, ClientID: a.config.ClientID, LoginURL: Home + "login"}
-	if id := story(r); id != "" {
-		page.LoginURL += "?" + url.Values{"story": {id}}.Encode()
-	}
+	page := &hallView{frame: a.frame(r, story(r)), Issuer: a.config.Issuer, ClientID: a.config.ClientID}
 	if v, ok := a.visits.get(cookie(r, visitCookie), a.config.Now()); ok {
 		who := v.visitor()
 		page.Visitor, page.Mine = &who, story(r) == "" || v.story == story(r)
@@ -188,7 +188,7 @@ func (p *hallView) services() []serviceView {
 	}
 	return []serviceView{
 		{
-			p.T("食品经营许可证", "Food business licence"), p.T("新办、变更和延续，办结后发给电子证照。", "First issue, change and renewal; issued as an electronic licence."),
+			p.T("营业执照", "Business licence"), p.T("设立和变更登记，办结后发给电子证照。", "Registration and change; issued as an electronic licence."),
 			p.T("以单位身份办理", "For an organisation"), kind == "entity",
 		},
 		{
@@ -214,8 +214,8 @@ var statuses = map[fault.Kind]int{
 	fault.Unavailable: http.StatusServiceUnavailable,
 }
 
-func (a *App) showProblem(w http.ResponseWriter, r *http.Request, err error) {
-	page := &problemView{frame: a.frame(r)}
+func (a *App) showProblem(w http.ResponseWriter, r *http.Request, story string, err error) {
+	page := &problemView{frame: a.frame(r, story)}
 	refusal, ok := errors.AsType[*fault.Error](err)
 	if !ok {
 		refusal = ErrProvider
