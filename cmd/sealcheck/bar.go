@@ -1,17 +1,21 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
-
-	"github.com/schollz/progressbar/v3"
+	"strings"
 )
 
-// manyFiles is from when on a bar is worth it.
+// manyFiles is from when on progress is worth showing.
 const manyFiles = 20
 
-// bar shows progress on a terminal; nil shows nothing.
-type bar struct{ b *progressbar.ProgressBar }
+// bar shows progress on a terminal; nil shows nothing. It is our own because the library that the server uses links
+// net/http, and this program is to have no network in it.
+type bar struct {
+	out         io.Writer
+	done, files int
+}
 
 // newBar makes one for many files, when stderr is a terminal and the words do not go to the same one.
 func newBar(stderr io.Writer, files int, json bool) *bar {
@@ -22,17 +26,22 @@ func newBar(stderr io.Writer, files int, json bool) *bar {
 	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return nil
 	}
-	return &bar{progressbar.NewOptions(files, progressbar.OptionSetWriter(f), progressbar.OptionClearOnFinish(), progressbar.OptionShowCount())}
+	return &bar{out: f, files: files}
 }
 
+const barWidth = 40
+
 func (b *bar) step() {
-	if b != nil {
-		_ = b.b.Add(1) // a bar that cannot be drawn is no reason to stop
+	if b == nil {
+		return
 	}
+	b.done++
+	full := barWidth * b.done / b.files
+	fmt.Fprintf(b.out, "\r[%s%s] %d/%d", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), b.done, b.files)
 }
 
 func (b *bar) end() {
 	if b != nil {
-		_ = b.b.Finish()
+		fmt.Fprint(b.out, "\r\x1b[K")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -271,5 +272,32 @@ func TestTheLocaleChoosesTheLanguage(t *testing.T) {
 		if got := language(func(n string) string { return map[string]string{"LANG": env}[n] }); got != want {
 			t.Errorf("%q: %s", env, got)
 		}
+	}
+}
+
+// TestThereIsNoNetworkInIt: what is not linked in cannot be reached.
+func TestThereIsNoNetworkInIt(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dep := range strings.Fields(string(out)) {
+		if dep == "net" || dep == "net/http" || dep == "crypto/tls" || dep == "os/exec" || dep == "runtime/cgo" && os.Getenv("CGO_ENABLED") == "0" {
+			t.Errorf("sealcheck links %s", dep)
+		}
+	}
+}
+
+func TestTheBar(t *testing.T) {
+	var out bytes.Buffer
+	b := &bar{out: &out, files: 2}
+	b.step()
+	b.step()
+	b.end()
+	if !strings.Contains(out.String(), "2/2") {
+		t.Errorf("%q", out.String())
+	}
+	if newBar(&out, 100, true) != nil || newBar(os.Stderr, 1, true) != nil {
+		t.Error("a bar where there is no terminal, or for one file")
 	}
 }
