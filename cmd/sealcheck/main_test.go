@@ -46,11 +46,9 @@ func TestScripts(t *testing.T) {
 func exitCode(ts *testscript.TestScript, _ bool, args []string) {
 	var out, errs bytes.Buffer
 	words := slices.Clone(args[1:])
-	for i, a := range words {
-		if !strings.HasPrefix(a, "-") && (i == 0 || strings.HasPrefix(words[i-1], "--")) || strings.ContainsAny(a, ".") {
-			if _, err := os.Stat(ts.MkAbs(a)); err == nil {
-				words[i] = ts.MkAbs(a)
-			}
+	for i, a := range words { // the command runs in this process: name files of the script's folder in full
+		if _, err := os.Stat(ts.MkAbs(a)); err == nil || i > 0 && words[i-1] == "--state" {
+			words[i] = ts.MkAbs(a)
 		}
 	}
 	code := run(world{words, strings.NewReader(""), &out, &errs, func() time.Time { return at }, func(string) string { return "" }})
