@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"hufu/audit"
 	"hufu/ca"
 	"hufu/certs"
 	"hufu/identity"
 	"hufu/identity/login"
+	"hufu/internal/actor"
 	"hufu/internal/fault"
 )
 
@@ -26,6 +28,7 @@ type accountView struct {
 	Sessions     []sessionView
 	Certificates []certificateView
 	HasCerts     bool
+	Applications []applicationView
 	Activity     []activityView
 	HasActivity  bool
 }
@@ -44,15 +47,18 @@ type certificateView struct {
 	State                         verdict
 }
 
+type applicationView struct{ Client, Name, What, Since string }
+
 type activityView struct{ At, What, Code string }
 
 // recentActivity is how many entries of the record the page shows.
 const recentActivity = 12
 
 var notes = map[string]fault.Text{
-	"password": {ZH: "密码已修改，其他设备上的登录已全部结束。", EN: "The password was changed, and your other sessions have ended."},
-	"ended":    {ZH: "该设备上的登录已结束。", EN: "That session has ended."},
-	"others":   {ZH: "其他设备上的登录已全部结束。", EN: "Your other sessions have ended."},
+	"password":  {ZH: "密码已修改，其他设备上的登录已全部结束。", EN: "The password was changed, and your other sessions have ended."},
+	"withdrawn": {ZH: "已撤回对该应用的授权。", EN: "The application may not use your data any more."},
+	"ended":     {ZH: "该设备上的登录已结束。", EN: "That session has ended."},
+	"others":    {ZH: "其他设备上的登录已全部结束。", EN: "Your other sessions have ended."},
 }
 
 func (s *Site) showAccount(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +71,9 @@ func (s *Site) showAccount(w http.ResponseWriter, r *http.Request) {
 	if note, ok := notes[r.URL.Query().Get("note")]; ok {
 		v.Note = v.Say(note)
 	}
-	for _, fill := range []func(*http.Request, *login.Session, *accountView) error{s.fillPerson, s.fillSessions, s.fillCertificates, s.fillActivity} {
+	for _, fill := range []func(*http.Request, *login.Session, *accountView) error{
+		s.fillPerson, s.fillSessions, s.fillApplications, s.fillCertificates, s.fillActivity,
+	} {
 		if err := fill(r, session, v); err != nil {
 			s.fail(w, r, err)
 			return
@@ -160,6 +168,37 @@ func (f frame) device(agent string) string {
 		return browser
 	}
 	return fmt.Sprintf(f.T("%s，%s", "%s on %s"), browser, system)
+}
+
+// fillApplications shows which applications the person is logged in to, each once.
+func (s *Site) fillApplications(r *http.Request, session *login.Session, v *accountView) error {
+	if s.provider == nil {
+		return nil
+	}
+	grants, err := s.provider.Grants(r.Context(), session.Actor())
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, g := range grants {
+		if seen[g.Client] {
+			continue
+		}
+		seen[g.Client] = true
+		// The name of an application that the person is logged in to is no secret to that person.
+		client, err := s.provider.Client(r.Context(), actor.ForSystem("account-page"), g.Client)
+		if err != nil {
+			return err
+		}
+		one := applicationView{Client: g.Client, Name: v.clientName(client), Since: v.Time(g.Created)}
+		var words []string
+		for _, scope := range g.Scopes {
+			words = append(words, v.scope(scope, identity.Profile{}).Label)
+		}
+		one.What = strings.Join(words, v.T("、", ", "))
+		v.Applications = append(v.Applications, one)
+	}
+	return nil
 }
 
 func (s *Site) fillCertificates(r *http.Request, session *login.Session, v *accountView) error {
@@ -278,6 +317,28 @@ func (s *Site) doEndSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	seeOther(w, "/account?note=ended")
+}
+
+// doWithdraw ends what an application may do; it has to ask for consent again.
+func (s *Site) doWithdraw(w http.ResponseWriter, r *http.Request) {
+	session, ok := s.member(w, r)
+	if !ok {
+		return
+	}
+	if s.provider == nil {
+		s.fail(w, r, errNoProvider)
+		return
+	}
+	client := r.PostForm.Get("client")
+	if client == "" || len(client) > 256 || !utf8.ValidString(client) {
+		s.fail(w, r, errForm)
+		return
+	}
+	if err := s.provider.Withdraw(r.Context(), session.Actor(), client); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	seeOther(w, "/account?note=withdrawn")
 }
 
 func (s *Site) doEndOthers(w http.ResponseWriter, r *http.Request) {

@@ -104,12 +104,22 @@ func (hostileProvider) Decide(context.Context, string, string, oidc.Decision) (*
 }
 func (hostileProvider) BrowserSecret(*http.Request) string { return "" }
 
+func (hostileProvider) Grants(context.Context, actor.Actor) ([]oidc.Grant, error) {
+	return []oidc.Grant{{Client: evil, Scopes: []string{evil, "openid"}}}, nil
+}
+
+func (hostileProvider) Withdraw(context.Context, actor.Actor, string) error { return errDenied }
+
+func (hostileProvider) Client(context.Context, actor.Actor, string) (oidc.Client, error) {
+	return oidc.Client{Name: evil, NameEN: evil}, nil
+}
+
 // TestNamesAndHintsAreEscaped puts markup into everything that comes from outside.
 func TestNamesAndHintsAreEscaped(t *testing.T) {
-	site := must(web.New(web.Config{Origin: "https://ours.example", Logins: hostile{}, People: hostile{}}))
+	site := must(web.New(web.Config{Origin: "https://ours.example", Logins: hostile{}, People: hostile{}, Verifier: &judge{}}))
 	for path, step := range map[string]oidc.Step{
 		"/login?i=1": oidc.StepLogin, "/acting?i=1": oidc.StepActing, "/consent?i=1": oidc.StepConsent, "/account": "", "/logout": "",
-		"/nowhere/" + url.PathEscape(evil) + "?x=" + url.QueryEscape(evil): "",
+		"/verify?licence=" + url.QueryEscape(evil): "", "/nowhere/" + url.PathEscape(evil) + "?x=" + url.QueryEscape(evil): "",
 	} {
 		site.UseProvider(hostileProvider{step})
 		for _, lang := range []string{"zh", "en"} {

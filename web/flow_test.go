@@ -49,8 +49,12 @@ func TestFromLoginToCode(t *testing.T) {
 		}
 		w.shows(b.get(strings.Replace(form.action(w), "/consent", "/login", 1)), http.StatusNotFound, "本次登录已过期、已完成")
 
-		// A session that does is sent on without a form.
+		// A session that does is sent on without a form, until the person takes the consent back.
 		w.goes(b.authorize("scope", "openid profile"), callback+"?")
+		w.shows(b.get("/account"), http.StatusOK, "已授权的应用", "示例市网上办事大厅", "您的姓名")
+		w.goes(b.post("/account/withdraw", "client", "portal"), "/account?note=withdrawn")
+		w.goes(b.authorize("scope", "openid profile"), "/consent?i=")
+		w.shows(b.post("/account/withdraw"), http.StatusBadRequest, "无法读取提交的表单")
 	})
 }
 

@@ -67,9 +67,12 @@ type destination struct {
 }
 
 func (f frame) destination(in oidc.Interaction) *destination {
-	d := destination{Name: in.Client.Name, Origin: in.RedirectOrigin, Policy: in.Client.PolicyURI}
-	if f.Lang == en && in.Client.NameEN != "" {
-		d.Name = in.Client.NameEN
+	return &destination{Name: f.clientName(in.Client), Origin: in.RedirectOrigin, Policy: in.Client.PolicyURI}
+}
+
+func (f frame) clientName(c oidc.Client) string {
+	if f.Lang == en && c.NameEN != "" {
+		return c.NameEN
 	}
-	return &d
+	return c.Name
 }

@@ -13,6 +13,7 @@ type logoutView struct {
 	Done   bool
 }
 
+// showLogout asks; the provider shows the question under its own address too.
 func (s *Site) showLogout(w http.ResponseWriter, r *http.Request) {
 	session, err := s.session(r)
 	if err != nil {
@@ -26,9 +27,6 @@ func (s *Site) showLogout(w http.ResponseWriter, r *http.Request) {
 	v := &logoutView{frame: s.frame(r, fault.Text{ZH: "退出登录", EN: "Log out"}), Person: session.Name}
 	s.show(w, r, "logout", v)
 }
-
-// askLogout is the question, asked in the place of the provider's own address.
-func (s *Site) askLogout(w http.ResponseWriter, r *http.Request) { s.showLogout(w, r) }
 
 // doLogout ends the session. One that is lost already counts as ended.
 func (s *Site) doLogout(w http.ResponseWriter, r *http.Request) {

@@ -36,8 +36,7 @@ type problemView struct {
 	Heading   string
 	Text      string
 	Code      string
-	Reference string
-	Home      bool // the next step is the home page
+	Reference string // under which the operator's log has the cause
 }
 
 var headings = map[fault.Kind]fault.Text{
@@ -92,6 +91,7 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, status int, err er
 
 func (s *Site) showNotFound(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD, POST")
 		s.refuse(w, r, http.StatusMethodNotAllowed, errMethod)
 		return
 	}

@@ -38,11 +38,14 @@ type People interface {
 	Capacities(ctx context.Context, personID string) ([]identity.Capacity, error)
 }
 
-// Provider keeps the log-ins that applications asked for. oidc.Provider satisfies it.
+// Provider keeps the log-ins that applications asked for, and what came of them. oidc.Provider satisfies it.
 type Provider interface {
 	Interaction(ctx context.Context, id, browserSecret string, session *login.Session) (oidc.Interaction, error)
 	Decide(ctx context.Context, id, browserSecret string, d oidc.Decision) (*oidc.Answer, error)
 	BrowserSecret(r *http.Request) string
+	Grants(ctx context.Context, a actor.Actor) ([]oidc.Grant, error)
+	Withdraw(ctx context.Context, a actor.Actor, client string) error
+	Client(ctx context.Context, a actor.Actor, id string) (oidc.Client, error)
 }
 
 // Certificates lists the certificates of a holder. ca.Authority satisfies it.
@@ -108,6 +111,7 @@ func New(c Config) (*Site, error) {
 	case c.People == nil:
 		return nil, ErrConfig.With("People missing")
 	}
+	c.Origin = strings.TrimSuffix(c.Origin, "/")
 	if c.Name == (fault.Text{}) {
 		c.Name = fault.Text{ZH: "虎符统一身份认证平台", EN: "Hufu Identity Platform"}
 	}
@@ -144,7 +148,7 @@ func (s *Site) Pages() oidc.Pages {
 	return oidc.Pages{
 		Session:    s.session,
 		Error:      s.refuse,
-		Logout:     s.askLogout,
+		Logout:     s.showLogout,
 		LoggedOut:  s.showLoggedOut,
 		EndSession: s.endSession,
 	}
@@ -170,6 +174,7 @@ func (s *Site) Handler() http.Handler {
 		"POST /account/password":            s.form(s.doPassword),
 		"POST /account/sessions/end":        s.form(s.doEndSession),
 		"POST /account/sessions/end-others": s.form(s.doEndOthers),
+		"POST /account/withdraw":            s.form(s.doWithdraw),
 
 		"GET /assets/{file}": s.serveAsset,
 		"GET /favicon.ico":   s.serveIcon,

@@ -131,7 +131,6 @@ type storyView struct {
 	Rail    []railStop
 	Genuine *reportView
 	Fake    *reportView
-	Current int
 }
 
 // railStop is a step in the list beside the story.
@@ -156,23 +155,12 @@ var storyTitles = [StorySteps]fault.Text{
 
 var storyAnchors = [StorySteps]string{"login", "act", "issue", "look", "forge", "verify", "prove"}
 
-// doneUntil returns the first step that is not done.
-func (st *StoryState) doneUntil() int {
-	switch {
-	case st.Citizen == nil:
-		return StoryLogin
-	case st.Acting == nil:
-		return StoryAct
-	case st.Licence == nil:
-		return StoryIssue
-	case st.Forged == nil:
-		return StoryForge // looking needs no act of its own
-	case st.Genuine == nil || st.Fake == nil:
-		return StoryVerify
-	case st.Proof == nil:
-		return StoryProve
+// done tells which steps are done. Looking needs no act of its own. The log-in may end while what was made stays.
+func (st *StoryState) done() [StorySteps]bool {
+	return [StorySteps]bool{
+		StoryLogin: st.Citizen != nil, StoryAct: st.Acting != nil, StoryIssue: st.Licence != nil, StoryLook: st.Licence != nil,
+		StoryForge: st.Forged != nil, StoryVerify: st.Genuine != nil && st.Fake != nil, StoryProve: st.Proof != nil,
 	}
-	return StorySteps
 }
 
 func (s *Site) showStory(w http.ResponseWriter, r *http.Request) {
@@ -200,17 +188,20 @@ func (s *Site) showStory(w http.ResponseWriter, r *http.Request) {
 
 // lay fills in what follows from the state.
 func (v *storyView) lay() {
-	v.Current = v.doneUntil()
+	done, current := v.done(), true // the first step that is not done is the current one
 	for n, title := range storyTitles {
 		stop := railStop{Number: strconv.Itoa(n + 1), Anchor: storyAnchors[n], Title: v.Say(title), State: "later", Word: v.T("待进行", "to come"), Step: v.Steps[n]}
 		if n == StoryProve {
 			stop.Number = "+"
 		}
 		switch {
-		case n < v.Current:
+		case done[n]:
 			stop.State, stop.Word = "done", v.T("已完成", "done")
-		case n == v.Current:
+		case current:
 			stop.State, stop.Word = "now", v.T("当前步骤", "current step")
+			current = false
+		default:
+			stop.Step = StoryStep{} // what it is about does not exist yet
 		}
 		v.Rail = append(v.Rail, stop)
 	}

@@ -27,7 +27,7 @@ type madePart struct {
 }
 
 // Made returns the view of what a step made.
-func (v *storyView) Made(step int) madePart { return madePart{v.frame, v.Steps[step]} }
+func (v *storyView) Made(step int) madePart { return madePart{v.frame, v.Rail[step].Step} }
 
 type exhibitPart struct {
 	frame

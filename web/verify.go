@@ -28,6 +28,7 @@ type Verifier interface {
 const (
 	maxUpload    = 32 << 20
 	maxBundle    = 8 << 20
+	maxText      = 64 << 10
 	maxVerifying = 4
 	uploadTime   = 2 * time.Minute // for the whole body to arrive
 	verifyWait   = 10 * time.Second
@@ -44,7 +45,9 @@ var (
 // verifyView is the page to check a file, before and after.
 type verifyView struct {
 	frame
-	Report *reportView // nil before
+	Report  *reportView // nil before
+	Licence string      // identifier in the address, as the QR code printed on a licence has it
+	Text    string      // QR text that was pasted
 }
 
 // reportView shows a report.
@@ -57,7 +60,8 @@ type reportView struct {
 // verdict is one of the three states, never told by colour alone.
 type verdict struct{ Class, Icon, Word string }
 
-func (f frame) verdict(r check.Result) verdict {
+// Verdict returns the state that a result of the check means.
+func (f frame) Verdict(r check.Result) verdict {
 	switch r {
 	case check.Passed:
 		return verdict{"yes", "icon-yes", f.T("有效", "Valid")}
@@ -70,7 +74,7 @@ func (f frame) verdict(r check.Result) verdict {
 }
 
 func (f frame) report(r check.Report) *reportView {
-	v := &reportView{Report: r, Verdict: f.verdict(r.Result)}
+	v := &reportView{Report: r, Verdict: f.Verdict(r.Result)}
 	switch r.Result {
 	case check.Passed:
 		v.Meaning = f.T("签名和印章真实，内容自签署后未被改动。", "Signature and seal are genuine, and the content is unchanged since it was signed.")
@@ -82,12 +86,9 @@ func (f frame) report(r check.Report) *reportView {
 	return v
 }
 
-// Verdict returns the state of a part of a report.
-func (f frame) Verdict(r check.Result) verdict { return f.verdict(r) }
-
 // Step returns the verdict of a step, whose words differ from those of a whole file.
 func (f frame) Step(r check.Result) verdict {
-	v := f.verdict(r)
+	v := f.Verdict(r)
 	switch r {
 	case check.Passed:
 		v.Word = f.T("通过", "Passed")
@@ -129,7 +130,11 @@ func (f frame) Source(source string) string {
 }
 
 func (s *Site) verifyView(r *http.Request) *verifyView {
-	return &verifyView{frame: s.frame(r, fault.Text{ZH: "验证文件", EN: "Verify a file"})}
+	v := &verifyView{frame: s.frame(r, fault.Text{ZH: "验证文件", EN: "Verify a file"})}
+	if id := r.URL.Query().Get("licence"); len(id) <= 256 && utf8.ValidString(id) {
+		v.Licence = id
+	}
+	return v
 }
 
 func (s *Site) showVerify(w http.ResponseWriter, r *http.Request) {
@@ -156,6 +161,8 @@ func (s *Site) doVerify(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.fail(w, r, errForm.With("%w", err))
 		return
+	case len(u.file) == 0 && u.text != "":
+		u.name, u.file, page.Text = "qr.txt", []byte(u.text), u.text
 	case len(u.file) == 0:
 		page.blame(http.StatusUnprocessableEntity, "file", page.T("请选择要验证的文件。", "Choose the file to verify."))
 		s.show(w, r, "verify", page)
@@ -181,6 +188,7 @@ func (s *Site) doVerify(w http.ResponseWriter, r *http.Request) {
 type upload struct {
 	name         string
 	file, bundle []byte
+	text         string // of a QR code
 }
 
 // readUpload reads the parts into memory; no temporary file is written.
@@ -208,6 +216,10 @@ func readUpload(w http.ResponseWriter, r *http.Request) (u upload, err error) {
 			u.file, err = readPart(part, maxUpload)
 		case "bundle":
 			u.bundle, err = readPart(part, maxBundle)
+		case "text":
+			var text []byte
+			text, err = readPart(part, maxText)
+			u.text = strings.TrimSpace(string(text))
 		}
 		if err != nil {
 			return u, err

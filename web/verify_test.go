@@ -65,6 +65,8 @@ func TestVerify(t *testing.T) {
 			w.Errorf("bundle %q", j.bundle)
 		}
 		w.shows(b.upload("file", "a.ofd", "INDETERMINATE"), http.StatusOK, "无法确认", "信任包已过更新期限", "容器带有注释")
+		w.shows(b.upload("file", "", "", "text", "", " PASSED\n"), http.StatusOK, "有效", "qr.txt")
+		w.shows(b.get("/verify?licence=1.2.156.3005.2.1"), http.StatusOK, "您扫描的是证照 1.2.156.3005.2.1", "二维码本身不能证明证照真实")
 		w.shows(b.upload("file", "", ""), http.StatusUnprocessableEntity, "错误：", "请选择要验证的文件。")
 		w.shows(b.upload("file", "a.txt", "odd"), http.StatusUnprocessableEntity, "无法识别该文件")
 		w.shows(b.upload("file", "a.ofd", "frozen"), http.StatusServiceUnavailable, "信任包尚未生成")
