@@ -64,7 +64,8 @@ func (s *Service) Issue(ctx context.Context, by actor.Actor, o Order) (Licence, 
 	return s.issue(ctx, by, o, nil)
 }
 
-// Change makes the next version of a licence with other data; at the same moment the version before is superseded.
+// Change makes the next version of an active licence, one that ran out included, with other data; at the same moment the
+// version before is superseded.
 func (s *Service) Change(ctx context.Context, by actor.Actor, id string, data map[string]string, key string) (Licence, error) {
 	old, err := s.licence(ctx, id)
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *Service) issue(ctx context.Context, by actor.Actor, o Order, old *Licen
 	if before, found, err := s.before(ctx, by, o, old); found || err != nil {
 		return before, err
 	}
-	if old != nil && old.State != Active && old.State != Suspended {
+	if old != nil && old.State != Active { // a suspended one is resumed first: a change must not lift a suspension
 		return Licence{}, ErrState.With("licence %s is %s", old.ID, old.State)
 	}
 	held, err := s.reserve(ctx, by, o, old)

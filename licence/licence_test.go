@@ -443,6 +443,9 @@ func TestStatesFollowTheirOrder(t *testing.T) {
 		if _, err := w.Show(ctx, company, l.ID, licence.Showing{}); !errors.Is(err, licence.ErrState) {
 			t.Errorf("a suspended licence was shown: %v", err)
 		}
+		if _, err := w.Change(ctx, officer, l.ID, order().Data, ""); !errors.Is(err, licence.ErrState) {
+			t.Errorf("a change lifted the suspension: %v", err)
+		}
 		if err := w.Resume(ctx, officer, l.ID, "查无违法"); err != nil {
 			t.Fatal(err)
 		}
@@ -543,6 +546,19 @@ func TestAChangeSupersedesTheVersionBefore(t *testing.T) {
 		if _, err := w.Change(ctx, officer, first.ID, data, ""); !errors.Is(err, licence.ErrState) {
 			t.Errorf("the old version was changed again: %v", err)
 		}
+		// What happens to the old version while the new one is sealed counts.
+		w.seals.while = func() {
+			if err := w.Suspend(ctx, officer, second.ID, "立案调查"); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := w.Change(ctx, officer, second.ID, order().Data, ""); !errors.Is(err, licence.ErrState) {
+			t.Errorf("a licence suspended meanwhile was superseded: %v", err)
+		}
+		w.seals.while = nil
+		if err := w.Resume(ctx, officer, second.ID, "查无违法"); err != nil {
+			t.Fatal(err)
+		}
 		// A change that fails leaves the old version in force, and its number is not used again.
 		w.seals.before = errCrash
 		if _, err := w.Change(ctx, officer, second.ID, order().Data, ""); !errors.Is(err, errCrash) {
@@ -551,8 +567,8 @@ func TestAChangeSupersedesTheVersionBefore(t *testing.T) {
 		w.seals.before = nil
 		w.wantStatus(second.ID, licence.Active)
 		third, err := w.Change(ctx, officer, second.ID, order().Data, "")
-		if err != nil || third.Version != 4 {
-			t.Errorf("version %d, %v: want 4, since 3 was given up", third.Version, err)
+		if err != nil || third.Version != 5 {
+			t.Errorf("version %d, %v: want 5, since 3 and 4 were given up", third.Version, err)
 		}
 	})
 }

@@ -142,7 +142,7 @@ type W interface {
 	Finish(id string, s Stamp, document []byte, at time.Time) (bool, error)
 	// Move changes the state from one of the given, once: false when it is in none of them any more.
 	Move(id string, to State, reason string, at time.Time, from ...State) (bool, error)
-	// Supersede moves a licence from Active or Suspended to Superseded by another, once.
+	// Supersede moves a licence from Active to Superseded by another, once: false when it is not active any more.
 	Supersede(id, by string, at time.Time) (bool, error)
 	// SetProof keeps the proof of a sealed document; a later one takes its place.
 	SetProof(id string, proof []byte) (bool, error)

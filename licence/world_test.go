@@ -244,6 +244,7 @@ type faultySeals struct {
 	*seal.Service
 	mu            sync.Mutex
 	before, after error
+	while         func() // runs while the document is being stamped
 	stamped       [][]byte
 }
 
@@ -253,6 +254,9 @@ func (s *faultySeals) Stamp(ctx context.Context, by actor.Actor, o seal.Order) (
 	s.mu.Unlock()
 	if before != nil {
 		return seal.Stamped{}, before
+	}
+	if s.while != nil {
+		s.while()
 	}
 	out, err := s.Service.Stamp(ctx, by, o)
 	if err != nil {

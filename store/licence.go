@@ -173,8 +173,7 @@ func (t licenceTx) Move(id string, to licence.State, reason string, at time.Time
 }
 
 func (t licenceTx) Supersede(id, by string, at time.Time) (bool, error) {
-	n, err := t.exec(`UPDATE licence SET state = 'superseded', replaced_by = $2, changed_at = $3 WHERE id = $1 AND state IN ('active', 'suspended')`,
-		id, by, micros(at))
+	n, err := t.exec(`UPDATE licence SET state = 'superseded', replaced_by = $2, changed_at = $3 WHERE id = $1 AND state = 'active'`, id, by, micros(at))
 	return n == 1, err
 }
 
