@@ -464,9 +464,11 @@ func TestCrashTable(t *testing.T) {
 			before bool
 			sign   bool // the device fails instead
 		}{
-			{"reserve fails before", 1, true, false}, {"reserve fails after", 1, false, false},
+			{"reserve fails before", 1, true, false},
+			{"reserve fails after", 1, false, false},
 			{"signing fails", 0, false, true},
-			{"result fails before", 2, true, false}, {"result fails after", 2, false, false},
+			{"result fails before", 2, true, false},
+			{"result fails after", 2, false, false},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				_, csr := newCSR(t)
