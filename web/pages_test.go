@@ -277,8 +277,12 @@ func TestAssets(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	for _, bad := range []web.Config{
-		{}, {Origin: "http://localhost", People: guest{}}, {Origin: "http://localhost", Logins: guest{}}, {Origin: "localhost:8480", Logins: guest{}, People: guest{}},
-		{Origin: "https://a.example/path", Logins: guest{}, People: guest{}}, {Origin: "ftp://a.example", Logins: guest{}, People: guest{}},
+		{},
+		{Origin: "http://localhost", People: guest{}},
+		{Origin: "http://localhost", Logins: guest{}},
+		{Origin: "localhost:8480", Logins: guest{}, People: guest{}},
+		{Origin: "https://a.example/path", Logins: guest{}, People: guest{}},
+		{Origin: "ftp://a.example", Logins: guest{}, People: guest{}},
 	} {
 		if _, err := web.New(bad); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%+v: %v", bad, err)

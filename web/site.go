@@ -97,7 +97,7 @@ type Site struct {
 	secure    bool
 	templates map[string]*template.Template
 	assets    assets
-	verifying chan struct{} // one token for each file being checked
+	uploads   gate
 }
 
 // New checks the configuration and parses the templates. The OpenID provider comes later, by UseProvider.
@@ -130,7 +130,7 @@ func New(c Config) (*Site, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Site{Config: c, secure: origin.Scheme == "https", verifying: make(chan struct{}, maxVerifying)}
+	s := &Site{Config: c, secure: origin.Scheme == "https"}
 	if s.assets, err = loadAssets(); err != nil {
 		return nil, fmt.Errorf("load assets: %w", err)
 	}

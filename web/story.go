@@ -168,18 +168,13 @@ func (s *Site) showStory(w http.ResponseWriter, r *http.Request) {
 	v.Wide = true
 	if id := storyID(r); id != "" {
 		state, err := s.Story.State(r.Context(), id, v.Lang)
-		switch fault.KindOf(err) {
-		case fault.NotFound: // over, or of another run of the program: begin anew
-		default:
-			s.fail(w, r, err)
-			return
-		case fault.Internal:
-			if err != nil {
-				s.fail(w, r, err)
-				return
-			}
+		switch {
+		case err == nil:
 			v.ID, v.StoryState = id, state
 			v.LoginAt = with(v.LoginAt, "story", id)
+		case fault.KindOf(err) != fault.NotFound: // else it is over, or of another run of the program: begin anew
+			s.fail(w, r, err)
+			return
 		}
 	}
 	v.lay()

@@ -87,7 +87,8 @@ func finished() web.StoryState {
 			ID: "1.2.156.3005.2.11100000000013127D011.11330105002500287C.91330106MA00000190.001.0", Title: "营业执照", Issuer: "示例市市场监督管理局",
 			Seal: "示例市市场监督管理局电子证照专用章", Preview: "licence.svg", OFD: "licence.ofd",
 			Fields: []web.StoryField{
-				{Name: "name", Label: "名称", Value: "杭州示例科技有限公司"}, {Name: "capital", Label: "注册资本", Value: "壹佰万元整", Forgery: "壹亿元整"},
+				{Name: "name", Label: "名称", Value: "杭州示例科技有限公司"},
+				{Name: "capital", Label: "注册资本", Value: "壹佰万元整", Forgery: "壹亿元整"},
 				{Name: "since", Label: "成立日期", Value: "2020年05月01日"},
 			},
 		},

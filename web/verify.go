@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"mime/multipart"
 	"net/http"
-	"path"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -24,14 +20,15 @@ type Verifier interface {
 	Verify(ctx context.Context, name string, file, bundle []byte, lang string) (check.Report, error)
 }
 
-// Sizes of an upload and how many are checked at once.
+// Sizes of an upload, and how many are taken at once: in all, for the memory they need, and from one address, so that
+// nobody shuts the others out.
 const (
-	maxUpload    = 32 << 20
-	maxBundle    = 8 << 20
-	maxText      = 64 << 10
-	maxVerifying = 4
-	uploadTime   = 2 * time.Minute // for the whole body to arrive
-	verifyWait   = 10 * time.Second
+	maxUpload  = 32 << 20
+	maxBundle  = 8 << 20
+	maxText    = 64 << 10
+	maxUploads = 16
+	maxAddress = 4
+	uploadTime = 2 * time.Minute // for the whole body to arrive
 )
 
 var (
@@ -143,15 +140,13 @@ func (s *Site) showVerify(w http.ResponseWriter, r *http.Request) {
 
 // doVerify checks an upload and shows the report. Nothing is kept, so there is nothing to redirect to.
 func (s *Site) doVerify(w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.verifying <- struct{}{}:
-		defer func() { <-s.verifying }()
-	case <-time.After(verifyWait):
+	leave, ok := s.uploads.enter(s.RemoteIP(r))
+	if !ok {
+		w.Header().Set("Retry-After", "10")
 		s.fail(w, r, errUploadBusy)
 		return
-	case <-r.Context().Done():
-		return
 	}
+	defer leave()
 	u, err := readUpload(w, r)
 	page := s.verifyView(r)
 	switch {
@@ -182,87 +177,4 @@ func (s *Site) doVerify(w http.ResponseWriter, r *http.Request) {
 	page.Report = page.report(report)
 	page.Title = page.Report.Verdict.Word + page.T("：", ": ") + u.name
 	s.show(w, r, "verify", page)
-}
-
-// upload is what came.
-type upload struct {
-	name         string
-	file, bundle []byte
-	text         string // of a QR code
-}
-
-// readUpload reads the parts into memory; no temporary file is written.
-func readUpload(w http.ResponseWriter, r *http.Request) (u upload, err error) {
-	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Now().Add(uploadTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return u, err
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxUpload+maxBundle+(64<<10))
-	parts, err := r.MultipartReader()
-	if err != nil {
-		return u, err
-	}
-	for {
-		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
-			return u, nil
-		}
-		if err != nil {
-			return u, large(err)
-		}
-		switch part.FormName() {
-		case "file":
-			u.name = fileName(part.FileName())
-			u.file, err = readPart(part, maxUpload)
-		case "bundle":
-			u.bundle, err = readPart(part, maxBundle)
-		case "text":
-			var text []byte
-			text, err = readPart(part, maxText)
-			u.text = strings.TrimSpace(string(text))
-		}
-		if err != nil {
-			return u, err
-		}
-	}
-}
-
-func readPart(part *multipart.Part, most int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(part, most+1))
-	if err != nil {
-		return nil, large(err)
-	}
-	if int64(len(data)) > most {
-		return nil, errUploadLarge
-	}
-	if len(data) == 0 {
-		return nil, nil
-	}
-	return data, nil
-}
-
-func large(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return errUploadLarge
-	}
-	return err
-}
-
-// fileName keeps the last part of the name that the browser gave, for showing.
-func fileName(name string) string {
-	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, ""), `\`, "/"))
-	name = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
-			return -1
-		}
-		return c
-	}, name)
-	for len(name) > 200 {
-		_, size := utf8.DecodeLastRuneInString(name)
-		name = name[:len(name)-size]
-	}
-	if name == "" || name == "." || name == "/" {
-		return "file"
-	}
-	return name
 }

@@ -6,8 +6,10 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"hufu/internal/fault"
 	"hufu/seal/check"
@@ -82,6 +84,62 @@ func TestVerify(t *testing.T) {
 		b.headers = http.Header{"Sec-Fetch-Site": {"cross-site"}}
 		w.shows(b.upload("file", "a.ofd", "PASSED"), http.StatusForbidden, "该请求来自其他网站")
 	})
+}
+
+// TestSlowUploadsShutNobodyOut holds as many uploads open as one address may.
+func TestSlowUploadsShutNobodyOut(t *testing.T) {
+	t.Parallel()
+	site := must(web.New(web.Config{
+		Origin: "http://localhost:8480", Logins: guest{}, People: guest{}, Verifier: &judge{},
+		RemoteIP: func(r *http.Request) string { return r.Header.Get("From") },
+	}))
+	server := httptest.NewServer(site.Handler())
+	t.Cleanup(server.Close)
+	post := func(from string, body io.Reader) int {
+		r := must(http.NewRequestWithContext(t.Context(), "POST", server.URL+"/verify", body))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		r.Header.Set("From", from)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return 0
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	whole := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nPASSED\r\n--x--\r\n"
+	var writers []*io.PipeWriter
+	ended := make(chan int)
+	for range 4 {
+		r, w := io.Pipe()
+		writers = append(writers, w)
+		go func() { ended <- post("192.0.2.1", r) }()
+		must(io.WriteString(w, whole[:40])) // it was taken off the pipe, so the request is on its way
+	}
+	refused := false
+	for range 200 {
+		if refused = post("192.0.2.1", strings.NewReader(whole)) == http.StatusServiceUnavailable; refused {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if !refused {
+		t.Error("an address has more uploads at once than it may")
+	}
+	if got := post("192.0.2.2", strings.NewReader(whole)); got != http.StatusOK {
+		t.Errorf("another address is shut out: %d", got)
+	}
+	for _, w := range writers {
+		must(io.WriteString(w, whole[40:]))
+		w.Close()
+	}
+	for range writers {
+		if got := <-ended; got != http.StatusOK {
+			t.Errorf("a slow upload ended with %d", got)
+		}
+	}
+	if got := post("192.0.2.1", strings.NewReader(whole)); got != http.StatusOK {
+		t.Errorf("the places were not given back: %d", got)
+	}
 }
 
 func TestUploadsAreBounded(t *testing.T) {
