@@ -67,7 +67,7 @@ type world struct {
 func each(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		w := &world{now: start, t: t, db: db, store: &faultyStore{Store: db.Licences()}, auth: newAuthority(t), registry: holders()}
+		w := &world{now: start, t: t, db: db, store: &faultyStore{Store: db.Licences()}, auth: theAuthority(t), registry: holders()}
 		clock := func() time.Time { return w.now }
 		seals, err := seal.New(seal.Config{
 			Store: db.Seals(), Keys: w.auth, Certifier: w.auth, Maker: w.auth, Owners: w.registry, VendorID: "HUFU", Now: clock,
@@ -98,6 +98,7 @@ func (w *world) open() {
 	}
 }
 
+// makeSeal has a seal made the first time, and puts the same one into each later database: drawing takes long.
 func (w *world) makeSeal(owner, code string) {
 	w.t.Helper()
 	ctx := w.t.Context()
@@ -110,9 +111,16 @@ func (w *world) makeSeal(owner, code string) {
 	if err := w.seals.Decide(ctx, chief, code, true, ""); err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.seals.Make(ctx, clerk, code); err != nil {
+	if m, ok := w.auth.made[code]; ok {
+		if err := w.db.Seals().Update(ctx, func(t seal.W) error { return t.SetMade(code, m) }); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	s, err := w.seals.Make(ctx, clerk, code)
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.auth.made[code] = seal.Made{KeyID: s.KeyID, Cert: s.Cert, ESL: s.ESL, SVG: s.SVG, PNG: s.PNG, ValidFrom: s.ValidFrom, ValidUntil: s.ValidUntil}
 }
 
 func (w *world) issued(o licence.Order) licence.Licence {
@@ -279,11 +287,22 @@ type authority struct {
 	rootK  *gm.PrivateKey
 	maker  *certs.Certificate
 	makerK *gm.PrivateKey
+	made   map[string]seal.Made // by code
+}
+
+var shared *authority // tests of a package run one after another
+
+func theAuthority(t *testing.T) *authority {
+	t.Helper()
+	if shared == nil {
+		shared = newAuthority(t)
+	}
+	return shared
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{keys: map[string]*gm.PrivateKey{}}
+	a := &authority{keys: map[string]*gm.PrivateKey{}, made: map[string]seal.Made{}}
 	for _, k := range []**gm.PrivateKey{&a.rootK, &a.makerK} {
 		var err error
 		if *k, err = gm.GenerateKey(); err != nil {
