@@ -135,7 +135,7 @@ func (a *API) issue(ctx context.Context, by actor.Actor, in *IDInput) (*body[iss
 	}
 	out := &body[issuedView]{issuedView{Application: viewApplication(app), Envelope: app.Envelope}}
 	for _, serial := range app.Certificates {
-		chain, err := a.CA.Chain(ctx, serial)
+		chain, err := a.CA.Chain(ctx, by, serial)
 		if err != nil {
 			return nil, err
 		}

@@ -119,8 +119,8 @@ type chainView struct {
 	Chain string `json:"chain" doc:"The issuers' certificates in PEM, the root last"`
 }
 
-func (a *API) getCertificate(ctx context.Context, _ actor.Actor, in *SerialInput) (*choice, error) {
-	chain, err := a.CA.Chain(ctx, in.Serial)
+func (a *API) getCertificate(ctx context.Context, by actor.Actor, in *SerialInput) (*choice, error) {
+	chain, err := a.CA.Chain(ctx, by, in.Serial)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ func (a *API) nouns() []noun {
 			{"POST /api/v1/applications/{id}/decision", "approver, not the maker", text("审核证书申请", "Approve or reject an application"), on(a.decideApplication)},
 			{"POST /api/v1/applications/{id}/issue", "maker, holder, registrar, approver", text("签发证书", "Issue the certificates of an approved application; repeated, it returns the same"), on(a.issue, costs(2))},
 			{"GET /api/v1/certificates", "the holder, officers", text("列出证书", "List certificates, newest first"), on(a.listCertificates)},
-			{"GET /api/v1/certificates/{serial}", anyone, text("下载证书及证书链", "Get a certificate and its chain"), on(a.getCertificate, offers[chainView](pemChain, derCert))},
+			{"GET /api/v1/certificates/{serial}", anyone, text("下载证书及证书链；个人和公务人员的证书仅限持有人和登记人员", "Get a certificate and its chain; of persons and officials for the holder and officers only"), on(a.getCertificate, offers[chainView](pemChain, derCert))},
 			{"POST /api/v1/certificates/{serial}/revocation", "the holder, approver, business administrator", text("吊销证书", "Revoke a certificate"), on(a.revokeCertificate)},
 		}},
 		{"certificate proofs", a.CA != nil && a.Audit != nil, []route{
@@ -46,11 +46,11 @@ func (a *API) nouns() []noun {
 		{"subjects", a.People != nil, a.subjectRoutes()},
 		{"accounts", a.Logins != nil, []route{
 			{"POST /api/v1/accounts", "registrar; for persons with roles super administrator", text("开通账号", "Open the account of a person"), on(a.openAccount, created)},
-			{"GET /api/v1/accounts/{id}", "the person, super administrator", text("查看账号", "Get the account of a person (subject id)"), on(a.getAccount)},
+			{"GET /api/v1/accounts/{id}", "super administrator, business administrator", text("查看账号", "Get the account of a person (subject id)"), on(a.getAccount)},
 			{"PUT /api/v1/accounts/{id}/password", "super administrator", text("重置密码", "Give a person a new first password"), on(a.resetPassword)},
-			{"GET /api/v1/accounts/{id}/sessions", "the person, super administrator", text("列出登录会话", "List the log-in sessions of a person"), on(a.listSessions)},
-			{"DELETE /api/v1/accounts/{id}/sessions", "the person, super administrator", text("结束全部登录会话", "End all log-in sessions of a person"), on(a.endSessions)},
-			{"DELETE /api/v1/sessions/{id}", "the person, super administrator", text("结束登录会话", "End a log-in session"), on(a.endSession)},
+			{"GET /api/v1/accounts/{id}/sessions", "super administrator, business administrator", text("列出登录会话", "List the log-in sessions of a person"), on(a.listSessions)},
+			{"DELETE /api/v1/accounts/{id}/sessions", "super administrator, business administrator", text("结束全部登录会话", "End all log-in sessions of a person"), on(a.endSessions)},
+			{"DELETE /api/v1/sessions/{id}", "super administrator, business administrator", text("结束登录会话", "End a log-in session"), on(a.endSession)},
 		}},
 		{"clients", a.Clients != nil, []route{
 			{"POST /api/v1/clients", "business administrator", text("登记应用", "Register an application; its secret is shown once"), on(a.registerClient, created)},
@@ -66,7 +66,7 @@ func (a *API) nouns() []noun {
 		{"audit", a.Audit != nil, []route{
 			{"GET /api/v1/audit/entries", "audit administrator; anyone the own ones. Scope audit", text("查询审计记录", "Search the record, newest first"), on(a.searchEntries)},
 			{"GET /api/v1/audit/entries/{id}/proof", anyone, text("获取审计记录的日志证明", "Get the log's proof of an entry"), on(a.entryProof)},
-			{"POST /api/v1/subjects/{id}/erasure", "see audit", text("销毁主体的个人信息密钥（不可恢复）", "Destroy the key of a subject's personal data in the record, for ever"), on(a.erase)},
+			{"POST /api/v1/subjects/{id}/erasure", "super administrator", text("销毁主体的个人信息密钥（不可恢复）", "Destroy the key of a subject's personal data in the record, for ever"), on(a.erase)},
 		}},
 		{"verifications", a.Verifier != nil, []route{
 			{"POST /api/v1/verifications", anyone, text("验证 OFD 文件、印章、签名或证照二维码", "Verify an OFD document, seal, signature or licence QR text"), on(a.verify, costs(10), takes(fileBody, "application/octet-stream", "multipart/form-data"))},

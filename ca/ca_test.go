@@ -211,7 +211,7 @@ func (w *world) approved(csr []byte) ca.Application {
 
 func (w *world) chain(serial string) []*certs.Certificate {
 	w.t.Helper()
-	chain, err := w.Chain(w.t.Context(), serial)
+	chain, err := w.Chain(w.t.Context(), actor.ForSystem("test"), serial)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -753,6 +753,33 @@ func TestOpensslFollowsOurChainAndOurCARefusesItsWrongID(t *testing.T) {
 			if out := run(args...); !strings.Contains(out, link[len(link)-1]+": OK") {
 				t.Errorf("openssl verify: %s", out)
 			}
+		}
+	})
+}
+
+func TestAPersonsCertificateIsNotForStrangers(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		_, csr := newCSR(t)
+		app, err := w.Issue(t.Context(), officer, w.approved(csr).ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, by := range map[string]actor.Actor{"nobody": {}, "another person": {Subject: "p2", Capacity: actor.Person}, "another entity": {Subject: "p2", Capacity: actor.Entity, For: "e1"}} {
+			for _, serial := range app.Certificates {
+				if _, err := w.Chain(t.Context(), by, serial); !errors.Is(err, ca.ErrUnknown) {
+					t.Errorf("%s got a certificate with an identity number: %v", name, err)
+				}
+			}
+		}
+		if _, err := w.Chain(t.Context(), w.citizen, app.Certificates[0]); err != nil {
+			t.Errorf("the holder: %v", err)
+		}
+		service, err := w.Service(t.Context(), actor.ForSystem("test"), "tsa")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Chain(t.Context(), actor.Actor{}, service.Certificate.SerialHex()); err != nil {
+			t.Errorf("a service's certificate is public: %v", err)
 		}
 	})
 }

@@ -98,15 +98,17 @@ func (a *Authority) certify(ctx context.Context, by actor.Actor, p *Profile, hol
 	if app, err = a.Issue(ctx, by, app.ID); err != nil {
 		return nil, err
 	}
-	chain, err := a.Chain(ctx, app.Certificates[0])
+	chain, err := a.Chain(ctx, by, app.Certificates[0])
 	if err != nil {
 		return nil, err
 	}
 	return chain[0], nil
 }
 
-// Chain returns a certificate and its issuers, the root last. serial is hexadecimal. Certificates are public.
-func (a *Authority) Chain(ctx context.Context, serial string) ([]*certs.Certificate, error) {
+// Chain returns a certificate and its issuers, the root last. serial is hexadecimal. Serials are public in the log, and a
+// person's certificate may hold the identity number: persons' and officials' certificates are given to the holder, to who
+// acts for the holder, and to officers alone; others are public.
+func (a *Authority) Chain(ctx context.Context, by actor.Actor, serial string) ([]*certs.Certificate, error) {
 	number, err := parseSerial(serial)
 	if err != nil {
 		return nil, err
@@ -117,6 +119,9 @@ func (a *Authority) Chain(ctx context.Context, serial string) ([]*certs.Certific
 		return err
 	}); err != nil {
 		return nil, err
+	}
+	if !a.maySee(by, record) {
+		return nil, ErrUnknown.With("%s may not see certificate %s", by, serial) // nor learn that it exists
 	}
 	leaf, err := certs.Parse(record.DER)
 	if err != nil {
@@ -136,6 +141,15 @@ func (a *Authority) Chain(ctx context.Context, serial string) ([]*certs.Certific
 		}
 		name = i.Parent
 	}
+}
+
+func (a *Authority) maySee(by actor.Actor, c Record) bool {
+	p := a.Profiles[c.Profile]
+	if p != nil && p.Holder != HolderPerson && p.Holder != HolderOfficial {
+		return true
+	}
+	return by.Require(actor.RoleRegistrar, actor.RoleApprover, actor.RoleBusinessAdmin) == nil ||
+		by.Known() == nil && (c.Holder == by.Subject || by.For != "" && c.Holder == by.For)
 }
 
 // Certificates lists a holder's certificates, newest first, at most 100: to the holder, whoever acts for it, and officers.

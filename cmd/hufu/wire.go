@@ -79,7 +79,7 @@ func (c sealCertifier) Certify(ctx context.Context, a actor.Actor, owner, code s
 	if app, err = c.Issue(ctx, a, app.ID); err != nil {
 		return nil, err
 	}
-	chain, err := c.Chain(ctx, app.Certificates[0])
+	chain, err := c.Chain(ctx, a, app.Certificates[0])
 	if err != nil {
 		return nil, err
 	}
