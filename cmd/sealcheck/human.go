@@ -137,8 +137,11 @@ func (p *printer) step(x check.Step) {
 		text = x.Evidence
 	}
 	if x.Age != nil {
-		age := (time.Duration(*x.Age) * time.Second).Round(time.Minute)
-		text = strings.TrimPrefix(text+"; "+fmt.Sprintf(p.word("age"), strings.TrimSuffix(age.String(), "0s")), "; ")
+		age := time.Duration(*x.Age) * time.Second
+		if age >= time.Minute {
+			age = age.Round(time.Minute)
+		}
+		text = strings.TrimPrefix(text+"; "+fmt.Sprintf(p.word("age"), strings.Replace(age.String(), "m0s", "m", 1)), "; ")
 	}
 	if text != "" {
 		text = ": " + text
