@@ -124,6 +124,12 @@ func TestLeaseHasOneHolderAndItsEpochFencesWrites(t *testing.T) {
 		if err := write(first); !errors.Is(err, ErrLeaseLost) {
 			t.Errorf("a write under the old epoch: %v", err)
 		}
+		if n, err := db.LiveLeases(t.Context(), "cr", "a"); err != nil || n != 1 {
+			t.Errorf("%d live leases of others, %v", n, err)
+		}
+		if n, err := db.LiveLeases(t.Context(), "cr", "b"); err != nil || n != 0 {
+			t.Errorf("%d live leases besides the own one, %v", n, err)
+		}
 		if err := db.Release(t.Context(), "crl", "b"); err != nil {
 			t.Fatal(err)
 		}

@@ -52,3 +52,15 @@ func (t *tx) underLease(name string, epoch int64) error {
 	}
 	return err
 }
+
+// LiveLeases counts the leases whose names begin with prefix, which have not ended and which another holder has.
+func (db *DB) LiveLeases(ctx context.Context, prefix, holder string) (n int, err error) {
+	err = db.view(ctx, func(t *tx) error {
+		return t.one([]any{&n}, `SELECT count(*) FROM lease WHERE substr(name, 1, $1) = $2 AND until > $3 AND holder <> $4`,
+			len(prefix), prefix, micros(db.now()), holder)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count leases %q: %w", prefix, err)
+	}
+	return n, nil
+}
