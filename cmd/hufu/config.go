@@ -1,8 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -60,7 +60,7 @@ const defaultListen = "localhost:8480"
 func loadConfig(file, data string) (Config, error) {
 	var c Config
 	if file != "" {
-		text, err := os.ReadFile(file)
+		text, err := readSmall(file)
 		if err != nil {
 			return c, errConfig.With("read configuration: %w", err)
 		}
@@ -73,6 +73,23 @@ func loadConfig(file, data string) (Config, error) {
 	}
 	c.fill()
 	return c, c.check()
+}
+
+// maxConfig bounds what is read as configuration, in octets.
+const maxConfig = 1 << 20
+
+// readSmall reads a file of at most maxConfig octets.
+func readSmall(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err == nil && len(text) > maxConfig {
+		err = fmt.Errorf("%s is larger than %d octets", name, maxConfig)
+	}
+	return text, err
 }
 
 func (c *Config) fill() {
@@ -106,11 +123,17 @@ func (c *Config) check() error {
 		if c.Database != "" {
 			return errConfig.With("database and database_file are both set")
 		}
-		text, err := os.ReadFile(c.DatabaseFile)
+		text, err := readSmall(c.DatabaseFile)
 		if err != nil {
 			return errConfig.With("read database_file: %w", err)
 		}
 		c.Database = strings.TrimSpace(string(text))
+	}
+	if c.Database != "" && !strings.HasPrefix(c.Database, "sqlite:") {
+		u, err := url.Parse(c.Database)
+		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+			return errConfig.With("the database address is neither sqlite:PATH nor postgres://USER:PASSWORD@HOST/NAME (with %%-escapes in the password)")
+		}
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
@@ -153,8 +176,6 @@ func (c *Config) dsn() string {
 func (c Config) shown() (string, error) {
 	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
 		c.Database = u.Redacted()
-	} else if c.Database != "" && err != nil {
-		return "", errors.New("the database address cannot be read")
 	}
 	if c.DatabaseFile != "" {
 		c.Database = ""

@@ -22,7 +22,7 @@ type demoCommand struct {
 }
 
 var errDemoFolder = fault.New(fault.Conflict, "demo.folder",
-	"The folder for the files is not empty. Name another one.", "输出目录不为空，请另选目录。")
+	"The folder for the files is not an empty folder that can be written. Name another one with --out.", "输出目录不是可写的空目录，请用 --out 另选目录。")
 
 // tour is a run of the whole story from outside: what was made so far, and the record of it.
 type tour struct {
@@ -56,12 +56,12 @@ type tourStep struct {
 // keeps what it got. It succeeds only if every step held.
 func (c *demoCommand) Run(con *console) error {
 	if err := os.MkdirAll(c.Out, 0o755); err != nil {
-		return errData.With("%w", err)
+		return errDemoFolder.With("%w", err)
 	}
 	if inside, err := os.ReadDir(c.Out); err != nil {
-		return errData.With("%w", err)
+		return errDemoFolder.With("%w", err)
 	} else if len(inside) > 0 {
-		return errDemoFolder.With("%s", c.Out)
+		return errDemoFolder.With("%s holds %s", c.Out, inside[0].Name())
 	}
 	data, err := os.MkdirTemp("", "hufu-demo-")
 	if err != nil {
@@ -174,10 +174,10 @@ func (t *tour) all(ctx context.Context) error {
 func (t *tour) save(what, name string, data []byte) error {
 	file := filepath.Join(t.out, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return errData.With("%w", err)
+		return errDemoFolder.With("%w", err)
 	}
 	if err := os.WriteFile(file, data, 0o644); err != nil {
-		return errData.With("%w", err)
+		return errDemoFolder.With("%w", err)
 	}
 	if what != "" {
 		t.report.Files[what] = name

@@ -32,6 +32,8 @@ type auditVerifyCommand struct {
 var (
 	errLog = fault.New(fault.Invalid, "audit.log-broken",
 		"The log does not hold. Keep this copy as evidence and tell the auditors.", "日志校验未通过。请保留此副本作为证据并通知审计人员。")
+	errLogRead = fault.New(fault.Unavailable, "audit.unreadable",
+		"The log cannot be read. Check the folder or address, and that its server runs; then try again.", "日志无法读取。请检查目录或地址以及服务是否在运行，然后重试。")
 	errLogKey = fault.New(fault.Invalid, "audit.key",
 		"The key cannot be read. Give the written form name+id+base64, as in log.vkey.", "密钥无法读取。请提供 name+id+base64 形式的公钥，例如 log.vkey。")
 )
@@ -64,13 +66,13 @@ func (c *auditVerifyCommand) Run(con *console) error {
 	}
 	report, err := audit.VerifyExport(con.ctx, fetch, expect)
 	if err != nil {
-		return fmt.Errorf("read log %s: %w", c.Log, err)
+		return errLogRead.With("read log %s: %w", c.Log, err)
 	}
 	for _, f := range report.Findings {
 		fmt.Fprintf(con.out, "FAILED %s: %s / %s\n", f.Code, f.Text.EN, f.Text.ZH)
 	}
 	if !report.OK() {
-		return errLog.With("%s: %d findings", report.Origin, len(report.Findings))
+		return errLog.With("%s: %d findings", c.Log, len(report.Findings))
 	}
 	fmt.Fprintf(con.out, "PASSED %s: %d entries, root %s, %d cosignatures\n", report.Origin, report.Entries, report.Head.Root, len(report.Cosignatures))
 	return nil
@@ -91,6 +93,11 @@ func readKey(file string) (*tree.Key, error) {
 // fetchFrom reads a log from a folder or by HTTP, from public hosts, this machine, and the ranges that are allowed.
 func fetchFrom(where string, allow []string) (audit.Fetch, error) {
 	if !strings.HasPrefix(where, "http://") && !strings.HasPrefix(where, "https://") {
+		if info, err := os.Stat(where); err != nil {
+			return nil, errLogRead.With("%w", err)
+		} else if !info.IsDir() {
+			return nil, errLogRead.With("%s is not a folder", where)
+		}
 		return audit.FetchFolder(os.DirFS(where)), nil
 	}
 	client, err := logClient(allow)
@@ -158,22 +165,25 @@ func (c *witnessCommand) Run(con *console) error {
 }
 
 func (c *witnessCommand) follow(con *console, w *audit.Witness, client *http.Client) error {
+	taken := uint64(0) // the size that the log took a cosignature of
 	for {
 		seen, err := w.Round(con.ctx)
 		if breach, ok := errors.AsType[*audit.BreachError](err); ok {
 			return c.keepEvidence(breach)
 		}
-		if err == nil && seen.New {
+		fresh := err == nil && seen.Size > taken
+		if fresh {
 			err = postCosignature(con.ctx, client, c.Log, seen)
 		}
 		switch {
 		case con.ctx.Err() != nil:
 			return nil
 		case err != nil && c.Once:
-			return fmt.Errorf("follow %s: %w", c.Log, err)
+			return errLogRead.With("follow %s: %w", c.Log, err)
 		case err != nil:
 			fmt.Fprintln(con.err, "hufu: witness:", oneLine(err), "(trying again)")
-		case seen.New:
+		case fresh:
+			taken = seen.Size
 			fmt.Fprintf(con.out, "cosigned %d entries, root %s\n", seen.Size, seen.Root)
 		}
 		if c.Once || !sleep(con.ctx, c.Every, nil) {

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 
@@ -31,6 +33,9 @@ type commands struct {
 type auditCommands struct {
 	Verify auditVerifyCommand `cmd:"" help:"Check a log from outside, with its public key alone. Example: hufu audit verify --log-key demo/audit/log.vkey demo/audit"`
 }
+
+var errUsage = fault.New(fault.Invalid, "usage",
+	"See `hufu --help`, or `hufu COMMAND --help` with an example.", "用法见 hufu --help，或 hufu 命令 --help（附示例）。")
 
 // console is where a command writes and when it must stop.
 type console struct {
@@ -59,10 +64,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
 		args = []string{"--help"}
 	}
 	parsed, err := parser.Parse(args)
-	if exited >= 0 {
+	switch {
+	case exited >= 0:
 		return exited
-	}
-	if err == nil {
+	case err != nil:
+		err = errUsage.With("%w", err)
+	default:
 		err = parsed.Run(&console{ctx, out, errOut})
 	}
 	if err != nil {
@@ -78,19 +85,25 @@ func oneLine(err error) string {
 	if !ok {
 		return flat(err.Error())
 	}
-	return flat(fmt.Sprintf("%v / %s", err, f.Text.ZH))
+	what := strings.ReplaceAll(err.Error(), ": "+f.Text.EN, "") // said once, however often it was wrapped
+	if what == f.Text.EN {
+		return flat(f.Text.EN + " / " + f.Text.ZH)
+	}
+	return flat(what + ": " + f.Text.EN + " / " + f.Text.ZH)
 }
 
-// flat joins lines, as errors.Join makes them, into one.
+// flat joins lines, as errors.Join makes them, into one, and takes out what a terminal might obey.
 func flat(s string) string {
-	out := make([]rune, 0, len(s))
-	for _, r := range s {
-		if r == '\n' || r == '\r' {
-			r = ';'
-		}
-		out = append(out, r)
+	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(strings.Map(func(r rune) rune {
+			if !unicode.IsPrint(r) {
+				return ' '
+			}
+			return r
+		}, line))
 	}
-	return string(out)
+	return strings.Join(lines, "; ")
 }
 
 // newLog writes operational messages to the console's error stream. It never gets secrets, names or numbers of persons.

@@ -28,18 +28,15 @@ var (
 )
 
 // openDevice opens the software key store in the data folder, making both on the first start if asked to.
-func (s *server) openDevice(_ context.Context, o openOptions) error {
+func (s *server) openDevice(ctx context.Context, o openOptions) error {
 	if o.create {
 		if err := makePassphrase(s.cfg); err != nil {
 			return err
 		}
 	}
-	if _, err := os.Stat(s.cfg.PassphraseFile); errors.Is(err, os.ErrNotExist) {
-		return errNoData.With("no passphrase file %s", s.cfg.PassphraseFile)
-	}
-	passphrase, err := hsm.PassphraseFile(s.cfg.PassphraseFile)
+	passphrase, err := readPassphrase(s.cfg)
 	if err != nil {
-		return fmt.Errorf("passphrase file %s: %w", s.cfg.PassphraseFile, err)
+		return err
 	}
 	defer clear(passphrase)
 	dir := filepath.Join(s.cfg.Data, "keys")
@@ -52,7 +49,19 @@ func (s *server) openDevice(_ context.Context, o openOptions) error {
 	}
 	s.device = device
 	s.onClose(device.Close)
-	return nil
+	return device.Health(ctx) // a damaged key would show only when it is needed
+}
+
+// readPassphrase reads the passphrase of the key store, and tells a folder without a server from one that cannot be used.
+func readPassphrase(cfg Config) ([]byte, error) {
+	if info, err := os.Stat(cfg.Data); err == nil && !info.IsDir() {
+		return nil, errData.With("%s is not a folder", cfg.Data)
+	}
+	passphrase, err := hsm.PassphraseFile(cfg.PassphraseFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errNoData.With("no passphrase file %s", cfg.PassphraseFile)
+	}
+	return passphrase, err
 }
 
 // makePassphrase makes the data folder and, where nothing is there yet, a random passphrase that only its owner can read.
@@ -75,6 +84,9 @@ func makePassphrase(cfg Config) error {
 }
 
 func (s *server) openStore(ctx context.Context, o openOptions) (err error) {
+	if err := s.checkPresent(ctx, o); err != nil {
+		return err
+	}
 	if s.db, err = store.Open(ctx, s.cfg.dsn(), store.Options{Now: s.now}); err != nil {
 		return err
 	}
@@ -85,6 +97,45 @@ func (s *server) openStore(ctx context.Context, o openOptions) (err error) {
 		}
 	}
 	return s.db.CheckVersion(ctx)
+}
+
+var errLost = fault.New(fault.Conflict, "database-lost",
+	"The key store holds keys, but its database is not there. Put the database back, from a backup if it must be; or begin anew in another data folder.",
+	"密钥库中已有密钥，但数据库不存在。请放回数据库（必要时从备份恢复），或另选数据目录重新开始。")
+
+// checkPresent refuses an embedded database that is missing, instead of making an empty one in its place. The first key is made
+// when the database exists, so that keys without one mean that it was lost.
+func (s *server) checkPresent(ctx context.Context, o openOptions) error {
+	err := databaseFile(s.cfg)
+	if err == nil || fault.KindOf(err) != fault.NotFound {
+		return err
+	}
+	held, keysErr := s.device.Keys(ctx)
+	switch {
+	case keysErr != nil:
+		return keysErr
+	case len(held) > 0:
+		return errLost.With("%d keys: %w", len(held), errors.Unwrap(err))
+	case !o.create:
+		return err
+	}
+	return nil
+}
+
+// databaseFile returns errNoData when the database is a file that does not exist; opening it would make it.
+func databaseFile(cfg Config) error {
+	path, embedded := strings.CutPrefix(cfg.dsn(), "sqlite:")
+	if !embedded {
+		return nil
+	}
+	if info, err := os.Stat(cfg.Data); err == nil && !info.IsDir() {
+		return errData.With("%s is not a folder", cfg.Data)
+	}
+	_, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return errNoData.With("no database: %w", err)
+	}
+	return nil // whatever else is wrong shows when it is opened
 }
 
 // openKeys opens the master key and the data keys of the database, and completes or voids keys left half-made.

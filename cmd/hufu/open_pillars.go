@@ -56,7 +56,16 @@ func (s *server) openAuthority(ctx context.Context, o openOptions) (err error) {
 	if names, _ := s.ca.Issuers(); len(names) == 0 && !o.create {
 		return errNoData.With("there is no authority in the database")
 	}
-	return s.ca.Bootstrap(ctx, actor.ForSystem("start"))
+	if err := s.ca.Bootstrap(ctx, actor.ForSystem("start")); err != nil {
+		return err
+	}
+	names, _ := s.ca.Issuers()
+	for _, name := range names {
+		if _, err := s.keys.Signer(ctx, "ca-"+name); err != nil { // told now, not when somebody applies
+			return fmt.Errorf("key of authority %q: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func (s *server) openSeals(ctx context.Context, _ openOptions) error {

@@ -48,6 +48,9 @@ func (c *migrateCommand) Run(con *console) error {
 	if err != nil {
 		return err
 	}
+	if err := databaseFile(cfg); err != nil {
+		return err
+	}
 	db, err := store.Open(con.ctx, cfg.dsn(), store.Options{})
 	if err != nil {
 		return err
@@ -109,7 +112,7 @@ func (c *doctorCommand) Run(con *console) error {
 }
 
 func checkDevice(ctx context.Context, cfg Config) error {
-	passphrase, err := hsm.PassphraseFile(cfg.PassphraseFile)
+	passphrase, err := readPassphrase(cfg)
 	if err != nil {
 		return err
 	}
@@ -123,6 +126,9 @@ func checkDevice(ctx context.Context, cfg Config) error {
 }
 
 func checkDatabase(ctx context.Context, cfg Config) error {
+	if err := databaseFile(cfg); err != nil {
+		return err
+	}
 	db, err := store.Open(ctx, cfg.dsn(), store.Options{})
 	if err != nil {
 		return err

@@ -76,25 +76,27 @@ var errSelfTest = fault.New(fault.Unavailable, "selftest",
 	"密码算法自检未通过，服务不会启动。请勿使用本程序或本机，并运行 hufu doctor 查看。")
 
 // open builds a server from the lowest floor up. Whatever fails gives back what was opened before.
-func open(ctx context.Context, cfg Config, o openOptions) (s *server, err error) {
+func open(ctx context.Context, cfg Config, o openOptions) (*server, error) {
 	if err := selftest.Check(); err != nil {
 		return nil, errSelfTest.With("%w", err)
 	}
-	s = &server{cfg: cfg, log: o.log, now: time.Now, name: rand.Text(), kick: make(chan struct{}, 1)}
+	s := &server{cfg: cfg, log: o.log, now: time.Now, name: rand.Text(), kick: make(chan struct{}, 1)}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
+	if err := s.build(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *server) build(ctx context.Context, o openOptions) error {
 	for _, floor := range []func(context.Context, openOptions) error{
 		s.openDevice, s.openStore, s.openKeys, s.openAudit, s.openIdentity, s.openAuthority, s.openSeals, s.openLicences, s.openDemo, s.openEdges,
 	} {
 		if err := floor(ctx, o); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, s.recoverAll(ctx)
+	return s.recoverAll(ctx)
 }
 
 // recoverAll completes or voids what a crash left, before anything new begins.
