@@ -83,6 +83,7 @@ type docsGroup struct {
 
 type docsRoute struct {
 	ID, Method, Path, Says, Who string
+	Public                      bool
 	Takes, Gives                []string
 	Fields                      []docsField
 }
@@ -108,7 +109,7 @@ func (a *API) drawDocs(lang string) ([]byte, error) {
 		method, path, _ := strings.Cut(r.pattern, " ")
 		op := operationAt(a.spec, method, path)
 		d := docsRoute{
-			ID: op.OperationID, Method: method, Path: path, Says: in(lang, r.says), Who: r.who,
+			ID: op.OperationID, Method: method, Path: path, Says: in(lang, r.says), Who: r.who, Public: r.public(),
 			Fields: a.fieldsOf(op), Gives: typesOf(op.Responses["200"]),
 		}
 		if op.RequestBody != nil {

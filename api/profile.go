@@ -13,7 +13,7 @@ type profileView struct {
 	Name     string       `json:"name"`
 	Version  int          `json:"version"`
 	Title    titleView    `json:"title"`
-	Holder   string       `json:"holder" doc:"Kind of holder: person, entity, official or service"`
+	Holder   string       `json:"holder" enum:"person,entity,official"`
 	Apply    []string     `json:"apply" doc:"Who may apply: holder, or roles"`
 	Officers int          `json:"officers" doc:"How many officers must approve; 0 is automatic"`
 	FreeFrom int          `json:"free_from_level,omitempty" doc:"Identity level of the holder from which approval is automatic"`
@@ -33,11 +33,12 @@ type fieldsView struct {
 	Pattern string `json:"pattern"`
 }
 
-// listProfiles lists the profiles that somebody may apply for.
+// listProfiles lists the profiles that subjects may apply for; those of authorities and of the system's own services are the
+// operator's business.
 func (a *API) listProfiles(context.Context, actor.Actor, *struct{}) (*body[page[profileView]], error) {
 	out := &body[page[profileView]]{page[profileView]{Items: []profileView{}}}
 	for _, p := range a.CA.Profiles {
-		if len(p.Apply) > 0 && p.KeyFrom != "kmc" {
+		if p.KeyFrom != "kmc" && p.Holder != ca.HolderAuthority && p.Holder != ca.HolderService {
 			out.Body.Items = append(out.Body.Items, viewProfile(p))
 		}
 	}

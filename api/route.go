@@ -27,13 +27,15 @@ type noun struct {
 // route is a line of the table in routes.go.
 type route struct {
 	pattern string     // "GET /api/v1/me"
-	who     string     // may call, for the reader: the domain decides; anyone needs no token
+	who     string     // may call, for the reader: the domain decides
 	says    fault.Text // what it does
 	serve   endpoint
 }
 
-// anyone calls without a token.
-const anyone = ""
+// anyone begins the words of a route that needs no token.
+const anyone = "anyone"
+
+func (r *route) public() bool { return strings.HasPrefix(r.who, anyone) }
 
 // endpoint is a handler with what its requests and answers are like.
 type endpoint struct {
@@ -102,9 +104,9 @@ func (a *API) mount(h huma.API, r *route) {
 		Summary: r.says.EN, Description: r.says.ZH, DefaultStatus: r.serve.status, MaxBodyBytes: r.serve.body,
 		BodyReadTimeout: 10 * time.Second, Middlewares: huma.Middlewares{a.admit(r)}, Responses: map[string]*huma.Response{},
 	}
-	if r.who != anyone {
-		op.Security = []map[string][]string{{"token": {"api"}}}
-		op.Description += "\n\nWho may: " + r.who + "."
+	op.Description += "\n\nWho may: " + r.who + "."
+	if op.Security = []map[string][]string{{"token": {"api"}}}; r.public() {
+		op.Security = append(op.Security, map[string][]string{}) // or nothing
 	}
 	if r.serve.body > smallBody {
 		op.BodyReadTimeout = time.Minute
@@ -178,7 +180,7 @@ const bodyWait = 5 * time.Second
 // identify sets the actor from the token. A route for anyone needs none, and may tell more to those who bring one.
 func (a *API) identify(c *call, r *route) (err error) {
 	values := c.r.Header.Values("Authorization")
-	if len(values) == 0 && r.who == anyone {
+	if len(values) == 0 && r.public() {
 		return nil
 	}
 	if len(values) == 0 {

@@ -3,7 +3,7 @@ package api
 import "hufu/internal/fault"
 
 // nouns is the table of contents: method and path, who may, what it does, handler. "Who may" is for the reader; the
-// domain call decides.
+// domain call decides. What begins with anyone needs no token, and takes one that is sent.
 func (a *API) nouns() []noun {
 	return []noun{
 		{"certificates", a.CA != nil, []route{
@@ -14,7 +14,7 @@ func (a *API) nouns() []noun {
 			{"POST /api/v1/applications/{id}/decision", "approver, not the maker", text("审核证书申请", "Approve or reject an application"), on(a.decideApplication)},
 			{"POST /api/v1/applications/{id}/issue", "maker, holder, registrar, approver", text("签发证书", "Issue the certificates of an approved application; repeated, it returns the same"), on(a.issue, costs(2))},
 			{"GET /api/v1/certificates", "the holder, officers", text("列出证书", "List certificates, newest first"), on(a.listCertificates)},
-			{"GET /api/v1/certificates/{serial}", anyone, text("下载证书及证书链；个人和公务人员的证书仅限持有人和登记人员", "Get a certificate and its chain; of persons and officials for the holder and officers only"), on(a.getCertificate, offers[chainView](pemChain, derCert))},
+			{"GET /api/v1/certificates/{serial}", anyone + "; of persons and officials the holder, whoever acts for it, officers", text("下载证书及证书链；个人和公务人员的证书仅限持有人和登记人员", "Get a certificate and its chain; of persons and officials for the holder and officers only"), on(a.getCertificate, offers[chainView](pemChain, derCert))},
 			{"POST /api/v1/certificates/{serial}/revocation", "the holder, approver, business administrator", text("吊销证书", "Revoke a certificate"), on(a.revokeCertificate)},
 		}},
 		{"certificate proofs", a.CA != nil && a.Audit != nil, []route{
@@ -60,8 +60,8 @@ func (a *API) nouns() []noun {
 			{"POST /api/v1/clients/{id}/secret", "business administrator", text("更换应用密钥", "Make a new secret; it is shown once"), on(a.rotateSecret)},
 			{"POST /api/v1/clients/{id}/disable", "business administrator", text("停用应用", "Stop an application; its grants end at once"), on(a.disableClient)},
 			{"POST /api/v1/clients/{id}/enable", "business administrator", text("启用应用", "Let a stopped application go on"), on(a.enableClient)},
-			{"GET /api/v1/me/grants", "anyone logged in", text("列出本人授权的应用", "List what the own person let applications do"), on(a.listGrants)},
-			{"DELETE /api/v1/me/grants/{id}", "anyone logged in", text("取消对应用的授权", "Take back what was granted to an application (client id)"), on(a.withdraw)},
+			{"GET /api/v1/me/grants", "whoever is logged in", text("列出本人授权的应用", "List what the own person let applications do"), on(a.listGrants)},
+			{"DELETE /api/v1/me/grants/{id}", "whoever is logged in", text("取消对应用的授权", "Take back what was granted to an application (client id)"), on(a.withdraw)},
 		}},
 		{"audit", a.Audit != nil, []route{
 			{"GET /api/v1/audit/entries", "audit administrator; anyone the own ones. Scope audit", text("查询审计记录", "Search the record, newest first"), on(a.searchEntries)},
@@ -80,7 +80,7 @@ func (a *API) licenceRoutes() []route {
 		{"GET /api/v1/licence-types", anyone, text("列出证照类型", "List the catalogue of licences"), on(a.listTypes)},
 		{"POST /api/v1/licences", officer, text("签发证照", "Issue and seal a licence"), on(a.issueLicence, created, costs(5))},
 		{"POST /api/v1/licences/draft", officer, text("预览待签发的证照", "Show what would be issued, without a seal; nothing is stored"), on(a.draftLicence, costs(2), gives(svgType))},
-		{"GET /api/v1/licences", "anyone logged in", text("列出本人或所代表单位的证照", "List the own licences, newest first"), on(a.listLicences)},
+		{"GET /api/v1/licences", "whoever is logged in", text("列出本人或所代表单位的证照", "List the own licences, newest first"), on(a.listLicences)},
 		{"POST /api/v1/licences/search", officer, text("查询本单位签发的证照", "Search what the own organisation issued"), on(a.searchLicences)},
 		{"GET /api/v1/licences/{id}", either, text("查看证照", "Get a licence"), on(a.getLicence)},
 		{"GET /api/v1/licences/{id}/document", either, text("下载证照文件（OFD）", "Get the sealed document (OFD)"), on(a.licenceDocument, gives(ofdType))},
@@ -98,7 +98,7 @@ func (a *API) licenceRoutes() []route {
 func (a *API) subjectRoutes() []route {
 	const officers = "the subject, whoever acts for it, officers"
 	return []route{
-		{"GET /api/v1/me", "anyone logged in", text("查看当前身份", "Who the access token stands for, and how that person may act"), on(a.me)},
+		{"GET /api/v1/me", "whoever is logged in", text("查看当前身份", "Who the access token stands for, and how that person may act"), on(a.me)},
 		{"POST /api/v1/persons", "registrar", text("登记自然人", "Register a natural person"), on(a.registerPerson, created)},
 		{"POST /api/v1/entities", "registrar", text("登记法人", "Register a legal entity"), on(a.registerEntity, created)},
 		{"PUT /api/v1/entities/{id}/legal-representative", "registrar", text("登记法定代表人", "Set the legal representative"), on(a.setLegalRep)},

@@ -60,7 +60,7 @@ func readUpload(contentType string, in *verifyInput) (upload, error) {
 func readForm(form *multipart.Reader) (up upload, err error) {
 	for range 8 { // a form has two parts; more than a few are no form of ours
 		part, err := form.NextPart()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && up.file != nil {
 			return up, nil
 		}
 		if err != nil {
