@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -40,7 +41,10 @@ type Config struct {
 	// of them a proof must carry.
 	Witnesses []string `yaml:"witnesses"`
 	Quorum    int      `yaml:"quorum"`
-	// Issuer of seals: the vendor identifier (Vid) written into each seal.
+	// Proxies are the address ranges of reverse proxies in front of this server. Only from there is X-Forwarded-For believed;
+	// without it, everybody behind a proxy would share one visitor's limits.
+	Proxies []string `yaml:"proxies"`
+	// Vendor is the identifier (Vid) written into each seal made here.
 	Vendor string `yaml:"vendor"`
 }
 
@@ -152,10 +156,32 @@ func (c *Config) check() error {
 		return errConfig.With("instance %d is not within 1 and 127", c.Instance)
 	case c.Quorum < 0 || c.Quorum > len(c.Witnesses):
 		return errConfig.With("quorum %d with %d witnesses", c.Quorum, len(c.Witnesses))
+	case c.badProxy() != "":
+		return errConfig.With("proxies: %q is not an address range such as 10.0.0.0/8", c.badProxy())
 	case strings.ContainsAny(c.Vendor, "\r\n") || len(c.Vendor) > 32:
 		return errConfig.With("vendor %q is longer than 32 characters", c.Vendor)
 	}
 	return nil
+}
+
+// badProxy returns the first of Proxies that is no address range.
+func (c *Config) badProxy() string {
+	for _, text := range c.Proxies {
+		if _, err := netip.ParsePrefix(text); err != nil {
+			return text
+		}
+	}
+	return ""
+}
+
+// proxies returns the ranges, which check has found good.
+func (c *Config) proxies() (all []netip.Prefix) {
+	for _, text := range c.Proxies {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			all = append(all, p.Masked())
+		}
+	}
+	return all
 }
 
 // isLoopback tells whether a host to listen on is reached from this machine only. An empty host means every address.

@@ -33,7 +33,7 @@ func (s *server) openLicences(ctx context.Context, _ openOptions) error {
 func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 	pages := web.Config{
 		Origin: s.cfg.URL, Logins: s.login, People: s.identity, Certificates: s.ca, Activity: s.audit, Verifier: verifier{s},
-		APIDocs: "/api/docs", Now: s.now, Log: s.log,
+		APIDocs: "/api/docs", RemoteIP: remoteIP(s.cfg.proxies()), Now: s.now, Log: s.log,
 	}
 	if s.demo != nil {
 		pages.Samples = s.demo.samples()
@@ -48,7 +48,7 @@ func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 	s.site.UseProvider(s.oidc)
 	if s.api, err = api.New(api.Config{
 		Tokens: s.oidc, CA: s.ca, People: s.identity, Logins: s.login, Clients: s.oidc, Seals: s.seals, Licences: s.licences, Audit: s.audit,
-		Verifier: verifier{s}, URL: s.cfg.URL, Log: s.log, Now: s.now,
+		Verifier: verifier{s}, URL: s.cfg.URL, RemoteIP: remoteIP(s.cfg.proxies()), Log: s.log, Now: s.now,
 	}); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,7 +17,10 @@ import (
 	"hufu/store"
 )
 
-type initCommand struct{ place }
+type initCommand struct {
+	place
+	founder
+}
 
 // Run makes whatever is missing and leaves alone what is there, so that it may be run again.
 func (c *initCommand) Run(con *console) error {
@@ -24,10 +28,26 @@ func (c *initCommand) Run(con *console) error {
 	if err != nil {
 		return err
 	}
+	withFounder, err := c.given()
+	if err != nil {
+		return err
+	}
 	s, err := open(con.ctx, cfg, openOptions{create: true, migrate: true, log: newLog(con.err, slog.LevelWarn)})
 	if err != nil {
 		return err
 	}
+	err = c.tell(con, s)
+	if err == nil && withFounder {
+		err = c.appoint(con.ctx, s, con.out)
+	}
+	if err == nil {
+		fmt.Fprintf(con.out, "Ready in %s. Keep a copy of %s in a safe place, then run: hufu serve --data %s\n", cfg.Data, cfg.PassphraseFile, cfg.Data)
+	}
+	return errors.Join(err, s.Close())
+}
+
+// tell shows what others must know to trust this server.
+func (c *initCommand) tell(con *console, s *server) error {
 	names, chain := s.ca.Issuers()
 	for _, name := range names {
 		fmt.Fprintf(con.out, "authority %-8s %s, until %s, SM3 %x\n", name, chain[name].Subject, chain[name].NotAfter.Format(time.DateOnly), chain[name].Fingerprint())
@@ -37,8 +57,7 @@ func (c *initCommand) Run(con *console) error {
 		return err
 	}
 	fmt.Fprintf(con.out, "trust bundle key: SM3 of the certificate %x\nlog key:          %s\n", key.Fingerprint(), s.logKey)
-	fmt.Fprintf(con.out, "Ready in %s. Keep a copy of %s in a safe place, then run: hufu serve --data %s\n", cfg.Data, cfg.PassphraseFile, cfg.Data)
-	return s.Close()
+	return nil
 }
 
 type migrateCommand struct{ place }

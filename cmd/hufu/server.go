@@ -36,6 +36,8 @@ type server struct {
 	log  *slog.Logger
 	now  func() time.Time
 	name string // of this process among the nodes, anew at each start
+	// alone: no other node was alive at the start, so that whatever is unfinished is nobody's work any more.
+	alone bool
 
 	device    hsm.Device
 	db        *store.DB
@@ -90,26 +92,28 @@ func open(ctx context.Context, cfg Config, o openOptions) (*server, error) {
 
 func (s *server) build(ctx context.Context, o openOptions) error {
 	for _, floor := range []func(context.Context, openOptions) error{
-		s.openDevice, s.openStore, s.openKeys, s.openAudit, s.openIdentity, s.openAuthority, s.openSeals, s.openLicences, s.openDemo, s.openEdges,
+		s.openDevice, s.openStore, s.joinNodes, s.openKeys, s.openAudit, s.openIdentity, s.openAuthority, s.openSeals, s.openLicences,
+		s.recoverAll, s.openDemo, s.openEdges,
 	} {
 		if err := floor(ctx, o); err != nil {
 			return err
 		}
 	}
-	return s.recoverAll(ctx)
+	return nil
 }
 
-// recoverAll completes or voids what a crash left, before anything new begins.
-func (s *server) recoverAll(ctx context.Context) error {
+// recoverAll completes or voids what a crash left, before anything new begins. What other nodes have under way is left to
+// the schedule, which takes it when it is too old to be alive.
+func (s *server) recoverAll(ctx context.Context, _ openOptions) error {
 	certificates, err := s.ca.Recover(ctx, true)
 	if err != nil {
 		return err
 	}
-	stamps, err := s.seals.Recover(ctx, true)
+	stamps, err := s.seals.Recover(ctx, s.alone)
 	if err != nil {
 		return err
 	}
-	licences, err := s.licences.Recover(ctx, true)
+	licences, err := s.licences.Recover(ctx, s.alone)
 	if err != nil {
 		return err
 	}

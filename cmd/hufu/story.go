@@ -174,8 +174,10 @@ func (s *story) field(id, name string) (web.StoryField, error) {
 	return web.StoryField{}, errors.Join(err, licence.ErrField.With("field %q", name))
 }
 
-// forgeries are what the page proposes to write.
-var forgeries = map[string]string{"capital": "壹亿元整", "legal_representative": "张三", "kind": "股份有限公司", "address": "示例省示例市金融大道1号"}
+// forgeries are what the page proposes to write, the first one foremost.
+var forgeries = []struct{ field, value string }{
+	{"capital", "壹亿元整"}, {"legal_representative", "张三"}, {"kind", "股份有限公司"}, {"address", "示例省示例市金融大道1号"},
+}
 
 func (s *story) fields(ctx context.Context, id string) (out []web.StoryField, err error) {
 	officer, err := s.d.official(ctx, "liming")
@@ -183,9 +185,11 @@ func (s *story) fields(ctx context.Context, id string) (out []web.StoryField, er
 		return nil, err
 	}
 	l, err := s.d.licences.Get(ctx, officer, id)
-	for _, f := range l.Data.Fields {
-		if proposal, ok := forgeries[f.Name]; ok {
-			out = append(out, web.StoryField{Name: f.Name, Label: f.Label, Value: f.Printed(), Forgery: proposal})
+	for _, forgery := range forgeries {
+		for _, f := range l.Data.Fields {
+			if f.Name == forgery.field {
+				out = append(out, web.StoryField{Name: f.Name, Label: f.Label, Value: f.Printed(), Forgery: forgery.value})
+			}
 		}
 	}
 	return out, err
@@ -310,7 +314,7 @@ func (s *story) licence(ctx context.Context, id string) (*web.StoryLicence, erro
 		return nil, err
 	}
 	return &web.StoryLicence{
-		ID: id, Title: "营业执照", Issuer: sampleBureau, Seal: sampleSeal, Fields: fields, Preview: "licence.svg", OFD: id + ".ofd",
+		ID: id, Title: "营业执照", Issuer: sampleBureau, Seal: sampleBureau, Fields: fields, Preview: "licence.svg", OFD: id + ".ofd",
 	}, nil
 }
 

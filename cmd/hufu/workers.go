@@ -15,8 +15,9 @@ import (
 	"hufu/store"
 )
 
-// work starts what runs by itself until ctx ends: the log's rounds, durable jobs, and the schedule.
+// work starts what runs by itself until ctx ends: this node's claim, the log's rounds, durable jobs, and the schedule.
 func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
+	background.Go(func() { s.stayAlive(ctx) })
 	background.Go(func() { s.rounds(ctx) })
 	for range 2 {
 		background.Go(func() { s.jobs(ctx) })
