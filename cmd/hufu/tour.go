@@ -253,15 +253,22 @@ func (t *tour) issueLicence(ctx context.Context) (string, error) {
 	if err := t.call(ctx, t.official.Access, "POST", "/api/v1/licences", order, &t.licence, "Idempotency-Key", "demo-licence"); err != nil {
 		return "", err
 	}
-	var file []byte
-	var qr struct{ Text string }
-	if err := t.call(ctx, t.official.Access, "GET", "/api/v1/licences/"+t.licence.ID+"/document", nil, &file); err != nil {
+	if err := t.fetchDocument(ctx); err != nil {
 		return "", err
 	}
+	var qr struct{ Text string }
 	if err := t.call(ctx, t.company.Access, "POST", "/api/v1/licences/"+t.licence.ID+"/qr", map[string]any{}, &qr); err != nil {
 		return "", err
 	}
-	return t.licence.ID, errors.Join(t.save("licence", t.licenceFile(), file), t.save("QR text", "licence/qr.txt", []byte(qr.Text+"\n")))
+	return t.licence.ID, t.save("QR text", "licence/qr.txt", []byte(qr.Text+"\n"))
+}
+
+func (t *tour) fetchDocument(ctx context.Context) error {
+	var file []byte
+	if err := t.call(ctx, t.official.Access, "GET", "/api/v1/licences/"+t.licence.ID+"/document", nil, &file); err != nil {
+		return err
+	}
+	return t.save("licence", t.licenceFile(), file)
 }
 
 func (t *tour) licenceFile() string { return "licence/" + t.licence.ID + ".ofd" }
@@ -296,6 +303,7 @@ func await(ctx context.Context, done func() (bool, error)) error {
 	}
 }
 
+// fetchBundle waits for the bundle that knows the licence. By then the document carries its proof from the log.
 func (t *tour) fetchBundle(ctx context.Context) (string, error) {
 	key, err := t.get(ctx, "/trust/bundle-key.pem")
 	if err != nil {
@@ -321,7 +329,7 @@ func (t *tour) fetchBundle(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("sequence %d, until %s", known.Sequence, known.NextUpdate.Format(time.DateOnly)),
-		errors.Join(t.save("trust bundle", "trust/trust.bundle", data), t.save("key to pin", "trust/bundle-key.pem", key))
+		errors.Join(t.fetchDocument(ctx), t.save("trust bundle", "trust/trust.bundle", data), t.save("key to pin", "trust/bundle-key.pem", key))
 }
 
 // judge verifies a file offline, with what was saved before and nothing else.
@@ -349,10 +357,19 @@ func (t *tour) judge(name, as, report string) (check.Report, error) {
 
 func (t *tour) verifyGenuine(context.Context) (string, error) {
 	r, err := t.judge(t.licenceFile(), t.licence.ID+".ofd", "report/licence.json")
-	if err == nil && r.Result != check.Passed {
-		err = fmt.Errorf("the licence is %s: %v", r.Result, r.Reasons)
+	if err != nil {
+		return "", err
 	}
-	return string(r.Result), err
+	proof := check.NotApplicable
+	for _, step := range r.Signatures[0].Steps {
+		if step.Name == check.StepLogProof {
+			proof = step.Result
+		}
+	}
+	if r.Result != check.Passed || proof != check.Passed {
+		return "", fmt.Errorf("the licence is %s, its log proof %s: %v", r.Result, proof, r.Reasons)
+	}
+	return string(r.Result) + ", proven by the log", nil
 }
 
 func (t *tour) verifyForged(context.Context) (string, error) {
