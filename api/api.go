@@ -51,6 +51,7 @@ type Config struct {
 	URL      string                       // where this server is reached, for the OpenAPI document; may be empty
 	Version  string                       // of the program, for the OpenAPI document; optional
 	Rate     Rate                         // optional
+	BodyTime time.Duration                // optional: how long a body may take to arrive, a file six times as long; default 10 s
 	RemoteIP func(r *http.Request) string // optional: address of the caller; default the peer's
 	Now      func() time.Time             // optional: time.Now
 	Log      *slog.Logger                 // optional: nothing is logged
@@ -74,7 +75,8 @@ type API struct {
 	mux     *http.ServeMux
 	byIP    *limiter
 	byOwner *limiter
-	bodies  chan struct{} // one token for each large body in memory
+	bodies  *places // of those with a token
+	strange *places // of those without
 	handler http.Handler
 }
 
@@ -89,13 +91,16 @@ func New(c Config) (*API, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.BodyTime <= 0 {
+		c.BodyTime = 10 * time.Second
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	speakProblems()
 	a := &API{
 		Config: c, mux: http.NewServeMux(), byIP: newLimiter(c.Rate, c.Now), byOwner: newLimiter(c.Rate, c.Now),
-		bodies: make(chan struct{}, maxBodies),
+		bodies: newPlaces(), strange: newPlaces(),
 	}
 	for _, n := range a.nouns() {
 		if n.on {

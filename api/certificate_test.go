@@ -23,16 +23,6 @@ func (w *world) applied() application {
 	return app
 }
 
-// issued applies, approves and issues, and returns the serial of the signing certificate.
-func (w *world) issued() string {
-	w.Helper()
-	app := w.applied()
-	w.post("/api/v1/applications/"+app.ID+"/decision", "chief", object{"approve": true}).ok()
-	var out struct{ Application application }
-	w.post("/api/v1/applications/"+app.ID+"/issue", "wang", nil).into(&out)
-	return out.Application.Certificates[0]
-}
-
 func TestACertificateFromRequestToRevocation(t *testing.T) {
 	each(t, nil, func(w *world) {
 		answer := w.post("/api/v1/applications", "wang", object{"profile": "person-sign", "csr": w.newCSR()})

@@ -296,23 +296,40 @@ func TestATokenOfTheRealProvider(t *testing.T) {
 	})
 }
 
-// TestASlowBodyIsGivenUp: a body that never ends does not hold a connection for ever, and a deadline for reading does not
-// break off the work that follows.
-func TestASlowBodyDoesNotBreakOffTheWork(t *testing.T) {
-	slow := func() error { time.Sleep(50 * time.Millisecond); return nil }
-	each(t, func(c *api.Config) { c.Verifier = failing(slow) }, func(w *world) {
+// TestTheTimeOfBodies: a body that does not end is given up, and its deadline does not break off the work that follows.
+func TestTheTimeOfBodies(t *testing.T) {
+	each(t, func(c *api.Config) {
+		c.BodyTime = 100 * time.Millisecond / 6
+		c.Verifier = patient{}
+	}, func(w *world) {
+		w.call("POST", "/api/v1/verifications", "", "x", "Content-Type", "text/plain").ok()
 		body, feed := io.Pipe()
-		go func() {
-			time.Sleep(20 * time.Millisecond)
-			_, _ = feed.Write([]byte("x"))
-			feed.Close()
-		}()
-		req, _ := http.NewRequestWithContext(w.Context(), "POST", w.server.URL+"/api/v1/verifications", body)
-		resp, err := w.server.Client().Do(req)
-		w.must(err)
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("got %d", resp.StatusCode)
-		}
+		defer feed.Close()
+		w.endless(body).refused(408, "api.too-slow")
 	})
+}
+
+// patient works longer than a body may take, and fails when it is broken off.
+type patient struct{}
+
+func (patient) Verify(ctx context.Context, _ string, _, _ []byte, _ string) (check.Report, error) {
+	select {
+	case <-ctx.Done():
+		return check.Report{}, ctx.Err()
+	case <-time.After(300 * time.Millisecond):
+		return check.Report{}, nil
+	}
+}
+
+// endless sends a file whose body comes from r.
+func (w *world) endless(r io.Reader) answer {
+	w.Helper()
+	req, err := http.NewRequestWithContext(w.Context(), "POST", w.server.URL+"/api/v1/verifications", r)
+	w.must(err)
+	resp, err := w.server.Client().Do(req)
+	w.must(err)
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	w.must(err)
+	return answer{w, resp.StatusCode, resp.Header, data}
 }

@@ -102,14 +102,14 @@ func (a *API) mount(h huma.API, r *route) {
 	op := huma.Operation{
 		OperationID: operationID(method, path), Method: method, Path: path, Tags: []string{tag},
 		Summary: r.says.EN, Description: r.says.ZH, DefaultStatus: r.serve.status, MaxBodyBytes: r.serve.body,
-		BodyReadTimeout: 10 * time.Second, Middlewares: huma.Middlewares{a.admit(r)}, Responses: map[string]*huma.Response{},
+		BodyReadTimeout: a.BodyTime, Middlewares: huma.Middlewares{a.admit(r)}, Responses: map[string]*huma.Response{},
 	}
 	op.Description += "\n\nWho may: " + r.who + "."
 	if op.Security = []map[string][]string{{"token": {"api"}}}; r.public() {
 		op.Security = append(op.Security, map[string][]string{}) // or nothing
 	}
 	if r.serve.body > smallBody {
-		op.BodyReadTimeout = time.Minute
+		op.BodyReadTimeout = 6 * a.BodyTime
 	}
 	document(&op, r.serve, h.OpenAPI().Components.Schemas)
 	r.serve.register(a, h, op)
@@ -152,30 +152,25 @@ func (a *API) admit(r *route) func(huma.Context, func(huma.Context)) {
 			a.refuse(c.w, c.r, err)
 			return
 		}
+		rates, caller, bodies, cost := a.byIP, c.network, a.strange, r.serve.cost-1 // one is paid
 		if c.actor.Capacity != actor.Nobody {
-			if wait := a.byOwner.take(c.actor.Client+" "+c.actor.Subject, r.serve.cost); wait > 0 {
-				a.tooMany(c.w, c.r, wait)
-				return
-			}
-		} else if wait := a.byIP.take(c.network, r.serve.cost-1); wait > 0 { // one is paid
+			rates, caller, bodies, cost = a.byOwner, c.actor.Client+" "+c.actor.Subject, a.bodies, r.serve.cost
+		}
+		if wait := rates.take(caller, cost); wait > 0 {
 			a.tooMany(c.w, c.r, wait)
 			return
 		}
 		if r.serve.body > smallBody {
-			select {
-			case a.bodies <- struct{}{}:
-				defer func() { <-a.bodies }()
-			case <-time.After(bodyWait):
+			leave, ok := bodies.take(c.r.Context(), caller)
+			if !ok {
 				a.refuse(c.w, c.r, errBusy)
 				return
 			}
+			defer leave()
 		}
 		next(hc)
 	}
 }
-
-// bodyWait is how long a large body waits for its place.
-const bodyWait = 5 * time.Second
 
 // identify sets the actor from the token. A route for anyone needs none, and may tell more to those who bring one.
 func (a *API) identify(c *call, r *route) (err error) {
@@ -231,14 +226,17 @@ func (a *API) enter(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 		h.Set("Vary", "Accept, Accept-Language, Authorization")
+		begun := &watched{ResponseWriter: w}
+		w = begun
 		c := &call{api: a, w: w, method: r.Method, path: r.URL.Path, lang: languageOf(r), network: network(a.RemoteIP(r))}
 		c.r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		defer func() {
 			if v := recover(); v != nil {
-				if v == http.ErrAbortHandler {
-					panic(v)
+				p := a.tell(c.r.Context(), fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+				if begun.begun {
+					panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 				}
-				a.refuse(w, c.r, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+				a.write(w, p)
 			}
 		}()
 		if wait := a.byIP.take(c.network, 1); wait > 0 {
@@ -248,6 +246,25 @@ func (a *API) enter(next http.Handler) http.Handler {
 		next.ServeHTTP(w, c.r)
 	})
 }
+
+// watched tells whether an answer has begun.
+type watched struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (w *watched) WriteHeader(status int) {
+	w.begun = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.begun = true
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // The languages of the answers.
 const (

@@ -39,6 +39,7 @@ func TestASealFromApplicationToRevocation(t *testing.T) {
 		if answer.status != http.StatusCreated || s.State != "applied" || s.Owner != w.ids["bureau"] {
 			t.Fatalf("%d %+v", answer.status, s)
 		}
+		w.post("/api/v1/seals", "clerk", object{"code": sealCode, "style": "bureau"}).refused(409, "seal.state")
 		path := "/api/v1/seals/" + sealCode
 		w.get(path+"/picture.svg", "clerk").refused(409, "seal.state")
 		w.post(path+"/make", "clerk", nil).refused(409, "seal.state")
