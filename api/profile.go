@@ -38,7 +38,7 @@ type fieldsView struct {
 func (a *API) listProfiles(context.Context, actor.Actor, *struct{}) (*body[page[profileView]], error) {
 	out := &body[page[profileView]]{page[profileView]{Items: []profileView{}}}
 	for _, p := range a.CA.Profiles {
-		if p.KeyFrom != "kmc" && p.Holder != ca.HolderAuthority && p.Holder != ca.HolderService {
+		if p.KeyFrom != "kmc" && !slices.Equal(p.Apply, []string{ca.ApplyBySystem}) {
 			out.Body.Items = append(out.Body.Items, viewProfile(p))
 		}
 	}

@@ -430,11 +430,12 @@ func (m maker) QRSigner(ctx context.Context) ([]byte, crypto.Signer, error) {
 
 type certifier struct{ *ca.Authority }
 
-func (c certifier) Certify(ctx context.Context, a actor.Actor, owner, code string, key crypto.Signer) ([]byte, error) {
+func (c certifier) Certify(ctx context.Context, _ actor.Actor, owner, code string, key crypto.Signer) ([]byte, error) {
 	csr, err := certs.NewRequest(key, certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: code}), certs.RequestOptions{})
 	if err != nil {
 		return nil, err
 	}
+	a := actor.ForSystem("seal")
 	app, err := c.Apply(ctx, a, ca.Request{Profile: "seal-signer", Holder: owner, Facts: map[string]string{"seal_code": code}, CSR: csr, Key: "seal-" + code})
 	if err != nil {
 		return nil, err

@@ -28,8 +28,11 @@ type Request struct {
 	Key          string            // idempotency key; the same maker and key give the same application
 }
 
-// ApplyForHolder is the word in a profile's apply list that lets holders apply for themselves.
-const ApplyForHolder = "holder"
+// Words in a profile's apply list that are no roles.
+const (
+	ApplyForHolder = "holder" // holders apply for themselves
+	ApplyBySystem  = "system" // the program alone, for keys that it made itself; no person, in whatever role
+)
 
 // Apply takes a request in. The proof of possession is checked, the key must not serve anyone or anything else, and the
 // maker must be one whom the profile allows. Where the profile approves automatically, the application comes back Approved.
@@ -58,7 +61,7 @@ func (a *Authority) Apply(ctx context.Context, by actor.Actor, q Request) (Appli
 	if err != nil {
 		return Application{}, err
 	}
-	if p.Approval.Officers == 0 || p.Approval.LevelFree > 0 && holder.Level >= p.Approval.LevelFree {
+	if automatic(by, p, q, holder) {
 		app.State, app.DecidedAt = Approved, app.At
 	}
 	if _, err := a.prepare(draft{p, request.PublicKey, holder, app.Facts, app.ID}, a.issuer(p.Issuer)); err != nil {
@@ -82,6 +85,15 @@ func (a *Authority) Apply(ctx context.Context, by actor.Actor, q Request) (Appli
 	return app, nil
 }
 
+// automatic tells whether an application needs no officer: where the profile asks for none, or for a well-known holder who
+// applies in person. An officer who applies for somebody brings the key along, so another one has to look.
+func automatic(by actor.Actor, p *Profile, q Request, holder Holder) bool {
+	if p.Approval.Officers == 0 {
+		return true
+	}
+	return p.Approval.LevelFree > 0 && holder.Level >= p.Approval.LevelFree && isHolder(by, p.Holder, q.Holder, q.Organization)
+}
+
 // mayApply decides whether the actor may apply under the profile: as the holder, or in one of the roles it lists.
 func mayApply(by actor.Actor, p *Profile, q Request) error {
 	if err := by.Known(); err != nil {
@@ -91,8 +103,16 @@ func mayApply(by actor.Actor, p *Profile, q Request) error {
 		return nil
 	}
 	for _, who := range p.Apply {
-		if who == ApplyForHolder && isHolder(by, p.Holder, q.Holder, q.Organization) || by.Is(actor.Role(who)) {
-			return nil
+		switch who {
+		case ApplyBySystem:
+		case ApplyForHolder:
+			if isHolder(by, p.Holder, q.Holder, q.Organization) {
+				return nil
+			}
+		default:
+			if by.Is(actor.Role(who)) {
+				return nil
+			}
 		}
 	}
 	return ErrNotHolder.With("%s for holder %s, profile %q allows %v", by, q.Holder, p.Name, p.Apply)
@@ -178,8 +198,8 @@ func keyFree(r R, p *Profile, app Application) error {
 	return err
 }
 
-// Decide approves or rejects a submitted application. The checker holds RoleApprover and is not the maker; where the
-// profile asks for two officers, the first approval is kept and the second decides. A rejection needs a reason.
+// Decide approves or rejects a submitted application. The checker holds RoleApprover and is neither the maker nor the
+// holder; where the profile asks for two officers, the first approval is kept and the second decides. A rejection needs a reason.
 func (a *Authority) Decide(ctx context.Context, by actor.Actor, id string, approve bool, reason string) (Application, error) {
 	if err := by.Require(actor.RoleApprover); err != nil {
 		return Application{}, err
@@ -197,6 +217,9 @@ func (a *Authority) Decide(ctx context.Context, by actor.Actor, id string, appro
 		}
 		if err := actor.Checker(app.Maker, by); err != nil {
 			return err
+		}
+		if by.Subject != "" && by.Subject == app.Holder {
+			return actor.ErrSameActor.With("%s decides on its own application %s", by, id)
 		}
 		action, now := "application.reject", a.Now().UTC()
 		state := Rejected

@@ -39,7 +39,7 @@ type Profile struct {
 	Pair     string     `yaml:"pair"`      // profile of the encryption certificate that is issued with this one; its key comes from the KMC
 	KeyFrom  string     `yaml:"key_from"`  // "request" (default) or "kmc": such a profile is only issued as another's pair
 	Keys     []string   `yaml:"keys"`      // allowed key algorithms: sm2, p256, rsa
-	Apply    []string   `yaml:"apply"`     // who may apply: "holder" for himself or herself, else roles
+	Apply    []string   `yaml:"apply"`     // who may apply: "holder" for himself or herself, "system" for the program alone, else roles
 	Approval Approval   `yaml:"approval"`  //
 	Days     int        `yaml:"days"`      // validity
 	Usage    []string   `yaml:"usage"`     // key usage bits, by their names in RFC 5280
@@ -59,8 +59,8 @@ type Title struct {
 	EN string `yaml:"en"`
 }
 
-// Approval is who must agree. Officers 0 is automatic. At LevelFree and above the holder's identity level makes it
-// automatic too; 0 switches that off.
+// Approval is who must agree. Officers 0 is automatic. At LevelFree and above the identity level of a holder who applies in
+// person makes it automatic too; 0 switches that off.
 type Approval struct {
 	Officers  int         `yaml:"officers"`
 	LevelFree actor.Level `yaml:"level_free"`

@@ -16,7 +16,8 @@ import (
 // JobList is the kind of the durable job that rebuilds an issuer's lists; its key is the issuer's name.
 const JobList = "ca.list"
 
-// Revoke ends a certificate. The holder may, whoever acts for the holder, and an officer. Key compromise also blocks the key for
+// Revoke ends a certificate. The holder may, who represents the entity that holds it, and an officer; a post at the holder's
+// alone does not suffice. Key compromise also blocks the key for
 // new applications. A second revocation is ErrRevoked. The new list follows by a durable job; OCSP knows at once.
 func (a *Authority) Revoke(ctx context.Context, by actor.Actor, serial []byte, reason certs.Reason, invalid time.Time) error {
 	if err := by.Known(); err != nil {
@@ -30,7 +31,8 @@ func (a *Authority) Revoke(ctx context.Context, by actor.Actor, serial []byte, r
 		if err != nil {
 			return err
 		}
-		if by.Require(actor.RoleApprover, actor.RoleBusinessAdmin) != nil && c.Holder != by.Subject && (by.For == "" || c.Holder != by.For) {
+		if by.Require(actor.RoleApprover, actor.RoleBusinessAdmin) != nil && c.Holder != by.Subject &&
+			(by.Capacity != actor.Entity || by.For == "" || c.Holder != by.For) {
 			return ErrUnknown.With("%s may not revoke %x", by, serial)
 		}
 		now := a.Now().UTC()
