@@ -70,7 +70,7 @@ var ErrConfig = fault.New(fault.Invalid, "api.config",
 // API serves /api/. It is safe for concurrent use.
 type API struct {
 	Config
-	routes  []route
+	groups  []noun
 	spec    *huma.OpenAPI
 	mux     *http.ServeMux
 	byIP    *limiter
@@ -102,14 +102,15 @@ func New(c Config) (*API, error) {
 		Config: c, mux: http.NewServeMux(), byIP: newLimiter(c.Rate, c.Now), byOwner: newLimiter(c.Rate, c.Now),
 		bodies: newPlaces(), strange: newPlaces(),
 	}
-	for _, n := range a.nouns() {
-		if n.on {
-			a.routes = append(a.routes, n.routes...)
-		}
-	}
 	h := humago.New(a.mux, a.humaConfig())
-	for i := range a.routes {
-		a.mount(h, &a.routes[i])
+	for _, n := range a.nouns() {
+		if !n.on {
+			continue
+		}
+		a.groups = append(a.groups, n)
+		for i := range n.routes {
+			a.mount(h, n.name, &n.routes[i])
+		}
 	}
 	a.spec = h.OpenAPI()
 	if err := a.mountDocs(); err != nil {

@@ -77,8 +77,8 @@ type docsView struct {
 }
 
 type docsGroup struct {
-	Name   string
-	Routes []docsRoute
+	ID, Title string
+	Routes    []docsRoute
 }
 
 type docsRoute struct {
@@ -105,25 +105,32 @@ func (a *API) drawDocs(lang string) ([]byte, error) {
 		return nil, err
 	}
 	v := docsView{Lang: lang}
-	for _, r := range a.routes {
-		method, path, _ := strings.Cut(r.pattern, " ")
-		op := operationAt(a.spec, method, path)
-		d := docsRoute{
-			ID: op.OperationID, Method: method, Path: path, Says: in(lang, r.says), Who: r.who, Public: r.public(),
-			Fields: a.fieldsOf(op), Gives: typesOf(op.Responses["200"]),
+	for _, n := range a.groups {
+		i := slices.IndexFunc(v.Groups, func(g docsGroup) bool { return g.ID == n.name })
+		if i < 0 {
+			i = len(v.Groups)
+			v.Groups = append(v.Groups, docsGroup{ID: n.name, Title: in(lang, n.title)})
 		}
-		if op.RequestBody != nil {
-			d.Takes = slices.Sorted(maps.Keys(op.RequestBody.Content))
+		for _, r := range n.routes {
+			v.Groups[i].Routes = append(v.Groups[i].Routes, a.describe(lang, &r))
 		}
-		if n := len(v.Groups); n == 0 || v.Groups[n-1].Name != op.Tags[0] {
-			v.Groups = append(v.Groups, docsGroup{Name: op.Tags[0]})
-		}
-		g := &v.Groups[len(v.Groups)-1]
-		g.Routes = append(g.Routes, d)
 	}
 	var out bytes.Buffer
 	err = t.Execute(&out, v)
 	return out.Bytes(), err
+}
+
+func (a *API) describe(lang string, r *route) docsRoute {
+	method, path, _ := strings.Cut(r.pattern, " ")
+	op := operationAt(a.spec, method, path)
+	d := docsRoute{
+		ID: op.OperationID, Method: method, Path: path, Says: in(lang, r.says), Who: r.who, Public: r.public(),
+		Fields: a.fieldsOf(op), Gives: typesOf(op.Responses["200"]),
+	}
+	if op.RequestBody != nil {
+		d.Takes = slices.Sorted(maps.Keys(op.RequestBody.Content))
+	}
+	return d
 }
 
 func operationAt(spec *huma.OpenAPI, method, path string) *huma.Operation {

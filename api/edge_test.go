@@ -226,6 +226,13 @@ func TestTheDocsPageLoadsNothingForeign(t *testing.T) {
 		if bytes.Contains(page.body, []byte("<script")) || bytes.Contains(page.body, []byte("style=")) || !bytes.Contains(page.body, []byte("申请证书")) {
 			t.Error("a script, an inline style, or no text")
 		}
+		ids := map[string]bool{}
+		for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllSubmatch(page.body, -1) {
+			if ids[string(m[1])] {
+				t.Errorf("id %s twice", m[1])
+			}
+			ids[string(m[1])] = true
+		}
 		if english := w.get("/api/docs?lang=en", ""); !bytes.Contains(english.body, []byte("Apply for a certificate")) {
 			t.Error("no English page")
 		}

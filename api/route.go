@@ -19,7 +19,8 @@ import (
 
 // noun is a group of routes; they exist when their service runs in this process.
 type noun struct {
-	name   string
+	name   string // tag in the OpenAPI document; several groups may share one
+	title  fault.Text
 	on     bool
 	routes []route
 }
@@ -96,9 +97,8 @@ func offers[T any](types ...string) func(*endpoint) {
 }
 
 // mount registers a route with huma and documents it.
-func (a *API) mount(h huma.API, r *route) {
+func (a *API) mount(h huma.API, tag string, r *route) {
 	method, path, _ := strings.Cut(r.pattern, " ")
-	tag, _, _ := strings.Cut(strings.TrimPrefix(path, prefix), "/")
 	op := huma.Operation{
 		OperationID: operationID(method, path), Method: method, Path: path, Tags: []string{tag},
 		Summary: r.says.EN, Description: r.says.ZH, DefaultStatus: r.serve.status, MaxBodyBytes: r.serve.body,

@@ -6,7 +6,7 @@ import "hufu/internal/fault"
 // domain call decides. What begins with anyone needs no token, and takes one that is sent.
 func (a *API) nouns() []noun {
 	return []noun{
-		{"certificates", a.CA != nil, []route{
+		{"certificates", text("证书", "Certificates"), a.CA != nil, []route{
 			{"GET /api/v1/profiles", anyone, text("列出可申请的证书模板", "List the profiles that can be applied for"), on(a.listProfiles)},
 			{"POST /api/v1/applications", "the holder, registrar", text("申请证书", "Apply for a certificate"), on(a.apply, created)},
 			{"GET /api/v1/applications", "registrar, approver", text("列出证书申请", "List applications, newest first"), on(a.listApplications)},
@@ -15,12 +15,12 @@ func (a *API) nouns() []noun {
 			{"POST /api/v1/applications/{id}/issue", "maker, holder, registrar, approver", text("签发证书", "Issue the certificates of an approved application; repeated, it returns the same"), on(a.issue, costs(2))},
 			{"GET /api/v1/certificates", "the holder, officers", text("列出证书", "List certificates, newest first"), on(a.listCertificates)},
 			{"GET /api/v1/certificates/{serial}", anyone + "; of persons and officials the holder, whoever acts for it, officers", text("下载证书及证书链；个人和公务人员的证书仅限持有人和登记人员", "Get a certificate and its chain; of persons and officials for the holder and officers only"), on(a.getCertificate, offers[chainView](pemChain, derCert))},
-			{"POST /api/v1/certificates/{serial}/revocation", "the holder, approver, business administrator", text("吊销证书", "Revoke a certificate"), on(a.revokeCertificate)},
+			{"POST /api/v1/certificates/{serial}/revocation", "the holder, who represents the entity that holds it, approver, business administrator", text("吊销证书", "Revoke a certificate"), on(a.revokeCertificate)},
 		}},
-		{"certificate proofs", a.CA != nil && a.Audit != nil, []route{
+		{"certificates", text("证书", "Certificates"), a.CA != nil && a.Audit != nil, []route{
 			{"GET /api/v1/certificates/{serial}/proof", anyone, text("获取证书的日志证明", "Get the log's proofs about a certificate"), on(a.certificateProof)},
 		}},
-		{"seals", a.Seals != nil, []route{
+		{"seals", text("电子印章", "Seals"), a.Seals != nil, []route{
 			{"GET /api/v1/seal-styles", anyone, text("列出印章规格", "List the forms of round seals"), on(a.listStyles)},
 			{"POST /api/v1/seals", "seal officer, whoever acts for the owner", text("申请制章", "Apply for a seal"), on(a.applySeal, created)},
 			{"GET /api/v1/seals", "seal officer, whoever acts for the owner", text("列出印章", "List seals by code"), on(a.listSeals)},
@@ -36,15 +36,15 @@ func (a *API) nouns() []noun {
 			{"GET /api/v1/seals/{code}/uses", "seal officer, whoever acts for the owner", text("列出用印记录", "List what the seal stamped, newest first"), on(a.listUses)},
 			{"POST /api/v1/seals/{code}/stamps", "whoever acts for the owner, in office with a role that stamps", text("用印：在 OFD 文件上加盖印章", "Stamp an OFD document"), on(a.stamp, costs(5), offers[stampedView](ofdType), large(textBody))},
 		}},
-		{"seal proofs", a.Seals != nil && a.Audit != nil, []route{
+		{"seals", text("电子印章", "Seals"), a.Seals != nil && a.Audit != nil, []route{
 			{"GET /api/v1/seals/{code}/proof", "seal officer, whoever acts for the owner", text("获取印章的日志证明", "Get the log's proofs about a seal and its uses"), on(a.sealProof)},
 		}},
-		{"licences", a.Licences != nil, a.licenceRoutes()},
-		{"licence proofs", a.Licences != nil && a.Audit != nil, []route{
+		{"licences", text("电子证照", "Licences"), a.Licences != nil, a.licenceRoutes()},
+		{"licences", text("电子证照", "Licences"), a.Licences != nil && a.Audit != nil, []route{
 			{"GET /api/v1/licences/{id}/proof", "the holder, licence officer of the issuer", text("获取证照用印的日志证明", "Get the log's proof of a licence's sealing"), on(a.licenceProof)},
 		}},
-		{"subjects", a.People != nil, a.subjectRoutes()},
-		{"accounts", a.Logins != nil, []route{
+		{"subjects", text("主体与任职", "Subjects and posts"), a.People != nil, a.subjectRoutes()},
+		{"accounts", text("账号与会话", "Accounts and sessions"), a.Logins != nil, []route{
 			{"POST /api/v1/accounts", "registrar; for persons with roles super administrator", text("开通账号", "Open the account of a person"), on(a.openAccount, created)},
 			{"GET /api/v1/accounts/{id}", "super administrator, business administrator", text("查看账号", "Get the account of a person (subject id)"), on(a.getAccount)},
 			{"PUT /api/v1/accounts/{id}/password", "super administrator", text("重置密码", "Give a person a new first password"), on(a.resetPassword)},
@@ -52,7 +52,7 @@ func (a *API) nouns() []noun {
 			{"DELETE /api/v1/accounts/{id}/sessions", "super administrator, business administrator", text("结束全部登录会话", "End all log-in sessions of a person"), on(a.endSessions)},
 			{"DELETE /api/v1/sessions/{id}", "super administrator, business administrator", text("结束登录会话", "End a log-in session"), on(a.endSession)},
 		}},
-		{"clients", a.Clients != nil, []route{
+		{"clients", text("应用", "Applications that log people in"), a.Clients != nil, []route{
 			{"POST /api/v1/clients", "business administrator", text("登记应用", "Register an application; its secret is shown once"), on(a.registerClient, created)},
 			{"GET /api/v1/clients", "business administrator, audit administrator", text("列出应用", "List applications by id"), on(a.listClients)},
 			{"GET /api/v1/clients/{id}", "business administrator, audit administrator", text("查看应用", "Get an application"), on(a.getClient)},
@@ -63,12 +63,12 @@ func (a *API) nouns() []noun {
 			{"GET /api/v1/me/grants", "whoever is logged in", text("列出本人授权的应用", "List what the own person let applications do"), on(a.listGrants)},
 			{"DELETE /api/v1/me/grants/{id}", "whoever is logged in", text("取消对应用的授权", "Take back what was granted to an application (client id)"), on(a.withdraw)},
 		}},
-		{"audit", a.Audit != nil, []route{
+		{"audit", text("审计", "The record"), a.Audit != nil, []route{
 			{"GET /api/v1/audit/entries", "audit administrator; anyone the own ones. Scope audit", text("查询审计记录", "Search the record, newest first"), on(a.searchEntries)},
 			{"GET /api/v1/audit/entries/{id}/proof", anyone, text("获取审计记录的日志证明", "Get the log's proof of an entry"), on(a.entryProof)},
 			{"POST /api/v1/subjects/{id}/erasure", "super administrator", text("销毁主体的个人信息密钥（不可恢复）", "Destroy the key of a subject's personal data in the record, for ever"), on(a.erase)},
 		}},
-		{"verifications", a.Verifier != nil, []route{
+		{"verifications", text("验证", "Verification"), a.Verifier != nil, []route{
 			{"POST /api/v1/verifications", anyone, text("验证 OFD 文件、印章、签名或证照二维码", "Verify an OFD document, seal, signature or licence QR text"), on(a.verify, costs(10), takes(fileBody, "application/octet-stream", "multipart/form-data"))},
 		}},
 	}
