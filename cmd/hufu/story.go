@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +86,10 @@ func (s *story) keep(id string, change func(*storyRun)) error {
 	if r == nil {
 		return errNoStory.With("story %q", id)
 	}
-	change(r)
+	next := *r
+	next.files = maps.Clone(r.files) // copies that run gave away are read without the lock
+	change(&next)
+	s.runs[id] = &next
 	return nil
 }
 
