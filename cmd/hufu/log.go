@@ -64,7 +64,7 @@ func (c *auditVerifyCommand) Run(con *console) error {
 	if err != nil {
 		return err
 	}
-	report, err := audit.VerifyExport(con.ctx, fetch, expect)
+	report, err := audit.VerifyExport(con.ctx, c.cosigned(fetch), expect)
 	if err != nil {
 		return errLogRead.With("read log %s: %w", c.Log, err)
 	}
@@ -76,6 +76,24 @@ func (c *auditVerifyCommand) Run(con *console) error {
 	}
 	fmt.Fprintf(con.out, "PASSED %s: %d entries, root %s, %d cosignatures\n", report.Origin, report.Entries, report.Head.Root, len(report.Cosignatures))
 	return nil
+}
+
+// cosigned asks a running log for the newest checkpoint that witnesses have cosigned, where that is wanted: the newest of all is
+// a second old, and they are still on their way to it.
+func (c *auditVerifyCommand) cosigned(fetch audit.Fetch) audit.Fetch {
+	if c.Quorum == 0 || !isAddress(c.Log) {
+		return fetch
+	}
+	return func(ctx context.Context, path string) ([]byte, error) {
+		if path == "checkpoint" {
+			path = "cosigned"
+		}
+		return fetch(ctx, path)
+	}
+}
+
+func isAddress(log string) bool {
+	return strings.HasPrefix(log, "http://") || strings.HasPrefix(log, "https://")
 }
 
 func readKey(file string) (*tree.Key, error) {
@@ -92,7 +110,7 @@ func readKey(file string) (*tree.Key, error) {
 
 // fetchFrom reads a log from a folder or by HTTP, from public hosts, this machine, and the ranges that are allowed.
 func fetchFrom(where string, allow []string) (audit.Fetch, error) {
-	if !strings.HasPrefix(where, "http://") && !strings.HasPrefix(where, "https://") {
+	if !isAddress(where) {
 		if info, err := os.Stat(where); err != nil {
 			return nil, errLogRead.With("%w", err)
 		} else if !info.IsDir() {

@@ -27,7 +27,7 @@ type commands struct {
 	Doctor      doctorCommand  `cmd:"" help:"Check algorithms, key store and database. Example: hufu doctor --data /var/lib/hufu"`
 	Audit       auditCommands  `cmd:"" help:"Work with the log of all acts."`
 	Witness     witnessCommand `cmd:"" help:"Follow a log and cosign its checkpoints. Example: hufu witness --log http://localhost:8480/pki/log --log-key log.vkey --state witness"`
-	Version     versionCommand `cmd:"" help:"Print version and algorithms."`
+	Version     versionCommand `cmd:"" help:"Print version and algorithms. Example: hufu version"`
 }
 
 type auditCommands struct {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"hufu/hsm"
 	"hufu/internal/fault"
+	"hufu/store"
 )
 
 // A node holds the lease of its instance number, so that no two draw serial numbers in the same space, and so that a
@@ -23,6 +25,9 @@ func (s *server) nodeName() string { return fmt.Sprintf("%s%d", nodePrefix, s.cf
 
 // joinNodes claims the instance number. After a crash it waits for the dead process's claim to end.
 func (s *server) joinNodes(ctx context.Context, _ openOptions) error {
+	if s.alone = s.locked(); s.alone {
+		return nil
+	}
 	for began := s.now(); ; {
 		_, held, err := s.db.Lease(ctx, s.nodeName(), s.name, nodeLease)
 		if err != nil {
@@ -44,8 +49,18 @@ func (s *server) joinNodes(ctx context.Context, _ openOptions) error {
 	return err
 }
 
+// locked tells whether the lock of the key store keeps every other process away from an embedded database. The kernel drops
+// it with the process, so that a start after a crash need not wait for a claim to end.
+func (s *server) locked() bool {
+	_, soft := s.device.(*hsm.Soft)
+	return soft && s.db.Engine() == store.SQLite
+}
+
 // stayAlive prolongs the claim until ctx ends.
 func (s *server) stayAlive(ctx context.Context) {
+	if s.locked() {
+		return
+	}
 	for sleep(ctx, nodeLease/4, nil) {
 		_, held, err := s.db.Lease(ctx, s.nodeName(), s.name, nodeLease)
 		if ctx.Err() == nil && (err != nil || !held) {
