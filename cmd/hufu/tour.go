@@ -76,7 +76,7 @@ func (t *tour) checkIDToken(ctx context.Context, token string) (claims map[strin
 	if err := json.Unmarshal(text, &keys); err != nil {
 		return nil, fmt.Errorf("token keys: %w", err)
 	}
-	parsed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
 	if err != nil {
 		return nil, fmt.Errorf("ID token: %w", err)
 	}
