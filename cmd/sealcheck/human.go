@@ -31,7 +31,7 @@ var words = map[string][2]string{
 	"coverage":      {"保护范围", "coverage"},
 	"complete":      {"完整", "complete"},
 	"gaps":          {"有缺口", "has gaps"},
-	"age":           {"信息产生于 %s 之前", "information %s old"},
+	"age":           {"信息产生于 %s前", "information %s old"},
 }
 
 var marks = map[check.Result]string{check.Passed: "✓", check.Failed: "✗", check.Indeterminate: "?"}
@@ -50,6 +50,19 @@ func (p *printer) word(key string) string {
 	return w[1]
 }
 
+// sign picks a punctuation mark of the language.
+func (p *printer) sign(zh, en string) string {
+	if p.lang == "zh" {
+		return zh
+	}
+	return en
+}
+
+func (p *printer) colon() string            { return p.sign("：", ": ") }
+func (p *printer) comma() string            { return p.sign("，", ", ") }
+func (p *printer) label(key string) string  { return p.word(key) + p.colon() }
+func (p *printer) aside(text string) string { return p.sign("（", " (") + text + p.sign("）", ")") }
+
 func (p *printer) line(depth int, format string, args ...any) {
 	p.b.WriteString(strings.Repeat("  ", depth))
 	fmt.Fprintf(&p.b, format, args...)
@@ -59,7 +72,7 @@ func (p *printer) line(depth int, format string, args ...any) {
 // human writes the report of one file: the verdict and its reasons first, then every step.
 func human(out io.Writer, r *check.Report, lang string) error {
 	p := &printer{lang: lang}
-	p.line(0, "%s %s: %s (%s)", marks[r.Result], r.File, p.word(string(r.Result)), r.Result)
+	p.line(0, "%s %s: %s (%s)", marks[r.Result], r.File, p.word(string(r.Result)), r.Result) // scripts look for this form
 	for _, x := range r.Reasons {
 		p.line(1, "• %s", x.Text)
 	}
@@ -75,13 +88,13 @@ func human(out io.Writer, r *check.Report, lang string) error {
 		if !r.Coverage.Complete {
 			state = "gaps"
 		}
-		p.line(1, "%s: %s", p.word("coverage"), p.word(state))
+		p.line(1, "%s%s", p.label("coverage"), p.word(state))
 		for _, x := range r.Coverage.Problems {
 			p.line(2, "• %s", x.Text)
 		}
 	}
 	for _, s := range r.NonStandard {
-		p.line(1, "%s: %s", p.word("remark"), s)
+		p.line(1, "%s%s", p.label("remark"), s)
 	}
 	_, err := io.WriteString(out, p.b.String())
 	return err
@@ -94,7 +107,7 @@ func (p *printer) basis(r *check.Report) {
 		p.line(1, "%s", p.word("no-bundle"))
 		return
 	}
-	p.line(1, "%s %s #%d, %s – %s", p.word("bundle"), b.ID, b.Sequence, stamp(b.IssuedAt), stamp(b.NextUpdate))
+	p.line(1, "%s %s #%d%s%s", p.word("bundle"), b.ID, b.Sequence, p.comma(), span(b.IssuedAt, b.NextUpdate))
 	if !b.Pinned {
 		p.line(2, "? %s %s", p.word("unpinned"), b.Key)
 	}
@@ -108,17 +121,17 @@ func (p *printer) signature(s *check.Signature, bare bool) {
 	}
 	orphan := ""
 	if s.Orphan {
-		orphan = ", " + p.word("orphan")
+		orphan = p.comma() + p.word("orphan")
 	}
-	p.line(1, "%s %s %s (%s %s%s): %s", marks[s.Result], p.word(what), s.ID, s.Type, s.Format, orphan, p.word(string(s.Result)))
+	p.line(1, "%s %s %s%s%s%s", marks[s.Result], p.word(what), s.ID, p.aside(fmt.Sprintf("%s %s%s", s.Type, s.Format, orphan)), p.colon(), p.word(string(s.Result)))
 	if s.Seal != nil {
-		p.line(2, "%s: %s, %s (%s), %s – %s", p.word("seal"), s.Seal.Name, s.Seal.ESID, s.Seal.Version, stamp(s.Seal.ValidStart), stamp(s.Seal.ValidEnd))
+		p.line(2, "%s%s", p.label("seal"), strings.Join([]string{s.Seal.Name, s.Seal.ESID + p.aside(s.Seal.Version), span(s.Seal.ValidStart, s.Seal.ValidEnd)}, p.comma()))
 	}
 	if s.Signer != nil {
-		p.line(2, "%s: %s (%s), %s – %s", p.word(who), s.Signer.Subject, s.Signer.Serial, stamp(s.Signer.NotBefore), stamp(s.Signer.NotAfter))
+		p.line(2, "%s%s%s%s%s", p.label(who), s.Signer.Subject, p.aside(s.Signer.Serial), p.comma(), span(s.Signer.NotBefore, s.Signer.NotAfter))
 	}
 	if s.Time.Used != nil {
-		p.line(2, "%s: %s (%s)", p.word("time"), stamp(*s.Time.Used), p.word(sourceWord(s.Time.Source)))
+		p.line(2, "%s%s%s", p.label("time"), stamp(*s.Time.Used), p.aside(p.word(sourceWord(s.Time.Source))))
 	}
 	for _, x := range s.Steps {
 		if x.Result == check.NotApplicable {
@@ -127,7 +140,7 @@ func (p *printer) signature(s *check.Signature, bare bool) {
 		p.step(x)
 	}
 	for _, n := range s.NonStandard {
-		p.line(2, "%s: %s", p.word("remark"), n)
+		p.line(2, "%s%s", p.label("remark"), n)
 	}
 }
 
@@ -137,16 +150,27 @@ func (p *printer) step(x check.Step) {
 		text = x.Evidence
 	}
 	if x.Age != nil {
-		age := time.Duration(*x.Age) * time.Second
-		if age >= time.Minute {
-			age = age.Round(time.Minute)
+		if text != "" {
+			text += p.sign("；", "; ")
 		}
-		text = strings.TrimPrefix(text+"; "+fmt.Sprintf(p.word("age"), strings.Replace(age.String(), "m0s", "m", 1)), "; ")
+		text += fmt.Sprintf(p.word("age"), p.age(time.Duration(*x.Age)*time.Second))
 	}
 	if text != "" {
-		text = ": " + text
+		text = p.colon() + text
 	}
 	p.line(2, "%s %s%s", marks[x.Result], check.Title(x.Name, p.lang), text)
+}
+
+// age says how old an information is, in whole minutes from the first one on.
+func (p *printer) age(d time.Duration) string {
+	if d >= time.Minute {
+		d = d.Round(time.Minute)
+	}
+	text := strings.Replace(d.String(), "m0s", "m", 1)
+	if p.lang == "zh" {
+		text = strings.NewReplacer("h", " 小时 ", "m", " 分钟 ", "s", " 秒 ").Replace(text)
+	}
+	return strings.TrimSpace(text)
 }
 
 func sourceWord(source string) string {
@@ -155,5 +179,7 @@ func sourceWord(source string) string {
 	}
 	return source
 }
+
+func span(from, to time.Time) string { return stamp(from) + " – " + stamp(to) }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
