@@ -203,7 +203,9 @@ func (c Config) shown() (string, error) {
 	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
 		c.Database = u.Redacted()
 	}
-	if c.DatabaseFile != "" {
+	if c.DatabaseFile == "" {
+		c.Database = c.dsn()
+	} else {
 		c.Database = ""
 	}
 	text, err := yaml.Marshal(c)

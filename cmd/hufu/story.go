@@ -328,15 +328,25 @@ func levelOf(acr string) int {
 	return level
 }
 
+// inSed escapes what a visitor typed for a sed command between the single quotes of a shell.
+func inSed(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `/`, `\/`, `&`, `\&`, `.`, `\.`, `*`, `\*`, `[`, `\[`, `'`, `'\''`).Replace(text)
+}
+
 // tell adds to each step the command line that does the same, and the files it made.
 func (s *story) tell(st *web.StoryState, r storyRun) {
 	base := s.d.cfg.URL
 	st.Steps[web.StoryLogin].Curl = "curl " + base + "/.well-known/openid-configuration"
 	st.Steps[web.StoryAct].Curl = `curl -H "Authorization: Bearer $TOKEN" ` + base + "/oauth2/userinfo"
 	st.Steps[web.StoryIssue].Curl = `curl -X POST -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d @order.json ` + base + "/api/v1/licences"
-	st.Steps[web.StoryLook].Curl = `curl -OJ -H "Authorization: Bearer $TOKEN" ` + base + "/api/v1/licences/" + r.licence + "/document"
-	st.Steps[web.StoryForge].Curl = "unzip licence.ofd && sed -i 's/壹佰万元整/壹亿元整/' Doc_0/Pages/Page_0/Content.xml && zip -r forged.ofd OFD.xml Doc_0"
-	st.Steps[web.StoryVerify].Curl = "curl -O " + base + "/trust/bundle && sealcheck --bundle bundle licence.ofd forged.ofd"
+	st.Steps[web.StoryLook].Curl = `curl -o licence.ofd -H "Authorization: Bearer $TOKEN" ` + base + "/api/v1/licences/" + r.licence + "/document"
+	was, now := "壹佰万元整", "壹亿元整"
+	if r.forged != nil {
+		was, now = r.forged.Was, r.forged.Now
+	}
+	st.Steps[web.StoryForge].Curl = "unzip -q licence.ofd -d copy && sed -i 's/" + inSed(was) + "/" + inSed(now) +
+		"/' copy/Doc_0/Pages/Page_0/Content.xml && (cd copy && zip -qr ../forged.ofd .)"
+	st.Steps[web.StoryVerify].Curl = "curl -o trust.bundle " + base + "/trust/bundle && go run ./cmd/sealcheck --bundle trust.bundle licence.ofd forged.ofd"
 	if r.proof != nil {
 		st.Steps[web.StoryProve].Curl = "curl '" + base + "/pki/log/proof?entry=" + r.proof.Entry + "'"
 	} else {

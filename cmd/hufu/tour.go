@@ -377,7 +377,11 @@ func (t *tour) verifyForged(context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	words := fmt.Sprint(r.Reasons)
+	var reasons []string
+	for _, x := range r.Reasons {
+		reasons = append(reasons, x.Text)
+	}
+	words := strings.Join(reasons, "; ")
 	if r.Result != check.Failed || !strings.Contains(strings.ToLower(words), "page 1") {
 		return "", fmt.Errorf("the forged copy is %s: %s", r.Result, words)
 	}
