@@ -57,12 +57,12 @@ func TestVerify(t *testing.T) {
 	each(t, func(c *web.Config) { c.Verifier = j }, func(w *world) {
 		b := w.browser()
 		w.shows(b.get("/verify"), http.StatusOK, "验证文件", "不保存")
-		w.shows(b.upload("file", "a.ofd", "PASSED", "bundle", "", ""), http.StatusOK, "有效", "内容自签署后未被改动", "内容未改动 通过", "hufu-demo", "时间戳", "2 小时前取得")
+		w.shows(b.upload("file", "a.ofd", "PASSED", "bundle", "", ""), http.StatusOK, "有效", "内容自签署后未被改动", "内容完整性 通过", "hufu-demo", "时间戳", "2 小时前取得")
 		if j.bundle != nil || j.lang != "zh" {
 			w.Errorf("bundle %q, lang %q", j.bundle, j.lang)
 		}
 		w.shows(b.upload("file", "a.ofd", "FAILED", "bundle", "t.bundle", "trust"), http.StatusOK, "无效", "请勿采信",
-			"签署后被改动：第 1 页", "第 1 页“注册资本”（capital）：页面印为“壹亿元整”", "内容未改动 未通过", "部分内容不受签名保护")
+			"签署后被改动：第 1 页", "第 1 页“注册资本”（capital）：页面印为“壹亿元整”", "内容完整性 未通过", "部分内容不受签名保护")
 		if string(j.bundle) != "trust" {
 			w.Errorf("bundle %q", j.bundle)
 		}

@@ -100,7 +100,7 @@ var words = map[string][2]string{
 	"qr.expired":              {"二维码已过期或尚未生效（%[1]s 至 %[2]s）；请持证人重新出示", "the QR text is out of date (%[1]s to %[2]s); ask the holder for a fresh one"},
 	"evidence.files":          {"%[1]d 个文件", "%[1]d files"},
 	"evidence.octets":         {"%[1]d 字节", "%[1]d octets"},
-	"evidence.entries":        {"列表共 %[1]d 项", "%[1]d entries in the list"},
+	"evidence.entries":        {"列表共 %[1]d 项", "%[1]d in the list"},
 	"evidence.fields":         {"%[1]d 个字段", "%[1]d fields"},
 	"page":                    {"第 %[1]d 页（%[2]s）", "page %[1]d (%[2]s)"},
 
@@ -151,16 +151,16 @@ var words = map[string][2]string{
 
 // stepWords are the names of the steps for people.
 var stepWords = map[StepName][2]string{
-	StepParse:             {"结构可读", "structure"},
-	StepDigests:           {"内容未改动", "content digests"},
+	StepParse:             {"结构", "structure"},
+	StepDigests:           {"内容完整性", "content digests"},
 	StepCoverage:          {"保护范围", "coverage"},
-	StepDataHash:          {"签名描述未改动", "description of the signature"},
+	StepDataHash:          {"签名描述完整性", "description of the signature"},
 	StepSignature:         {"签名值", "signature"},
 	StepSignerCertificate: {"签名人证书", "signer's certificate"},
-	StepSignerRevocation:  {"签名人证书未吊销", "signer's revocation status"},
-	StepSealSignature:     {"印章由制章人签署", "seal maker's signature"},
+	StepSignerRevocation:  {"签名人证书吊销状态", "signer's revocation status"},
+	StepSealSignature:     {"制章人签名", "seal maker's signature"},
 	StepSealMaker:         {"制章人证书", "seal maker's certificate"},
-	StepSignerInSeal:      {"签名人在印章列表中", "signer in the seal's list"},
+	StepSignerInSeal:      {"印章所列的签名人", "signer in the seal's list"},
 	StepSealValidity:      {"印章有效期", "validity of the seal"},
 	StepSealStatus:        {"印章状态", "state of the seal"},
 	StepTimeStamp:         {"时间戳", "time-stamp"},
@@ -168,7 +168,7 @@ var stepWords = map[StepName][2]string{
 	StepLogProof:          {"日志证明", "proof from the log"},
 	StepLicenceIdentifier: {"证照标识", "licence identifier"},
 	StepLicenceStatus:     {"证照状态", "state of the licence"},
-	StepLicenceData:       {"印出内容与数据一致", "printed text equals data"},
+	StepLicenceData:       {"印出内容与数据比对", "printed text equals data"},
 }
 
 // Title is the name of a step for people.
