@@ -130,7 +130,7 @@ func report(result check.Result) check.Report {
 	age := int64(7200)
 	r := check.Report{
 		File: "营业执照.ofd", Kind: check.KindOFD, Result: result, CheckedAt: now,
-		Bundle:   &check.Bundle{ID: "hufu-demo", Sequence: 7, IssuedAt: now, NextUpdate: now.Add(24 * time.Hour), Signer: "CN=信任包签发,O=示例省", Key: strings.Repeat("a1", 32)},
+		Bundle:   &check.Bundle{ID: "hufu-demo", Sequence: 7, IssuedAt: now, NextUpdate: now.Add(24 * time.Hour), Pinned: true, Signer: "CN=信任包签发,O=示例省", Key: strings.Repeat("a1", 32)},
 		Coverage: check.Coverage{Complete: result == check.Passed},
 		Licence: &check.Licence{
 			Identifier: "1.2.156.3005.2", Title: "营业执照", Holder: "杭州示例科技有限公司", Issuer: "示例市市场监督管理局",

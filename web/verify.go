@@ -80,6 +80,13 @@ func (f frame) report(r check.Report) *reportView {
 	default:
 		v.Meaning = f.T("没有发现错误，但缺少必要的依据，因此不能确认其真实性。原因如下：", "Nothing wrong was found, but something needed is not known. The reasons:")
 	}
+	if r.Result == check.Passed && r.Bundle != nil && !r.Bundle.Pinned {
+		// Whoever made the bundle decided what is genuine: this platform must not seem to say so.
+		v.Verdict.Class, v.Verdict.Icon = "unsure", "icon-unsure"
+		v.Verdict.Word = f.T("仅按所附信任包有效", "Valid by the attached trust bundle only")
+		v.Meaning = f.T("本结论以随文件提交的信任包为准，并非本平台的认定。信任包由何人签发未经核对：任何人都可以自制信任包，使伪造的文件显示为有效。请将下方公钥指纹与发布机构公布的核对。",
+			"This rests on the trust bundle that came with the file, not on this platform. Who signed the bundle was not checked: anybody can make one by which a forgery passes. Compare the key below with the one that its publisher announced.")
+	}
 	return v
 }
 

@@ -33,6 +33,7 @@ func (j *judge) Verify(_ context.Context, name string, file, bundle []byte, lang
 		return check.Report{}, fault.New(fault.Unavailable, "test.bundle", "No bundle yet. Try again.", "信任包尚未生成，请稍后再试。")
 	}
 	r := report(check.Result(file))
+	r.Bundle.Pinned = bundle == nil
 	r.File = name
 	return r, nil
 }
@@ -66,13 +67,18 @@ func TestVerify(t *testing.T) {
 		if string(j.bundle) != "trust" {
 			w.Errorf("bundle %q", j.bundle)
 		}
+		p := b.upload("file", "a.ofd", "PASSED", "bundle", "mine.bundle", "made by the forger")
+		w.shows(p, http.StatusOK, "仅按所附信任包有效", "并非本平台的认定", "任何人都可以自制信任包")
+		if strings.Contains(p.body, "签名和印章真实") || strings.Contains(p.body, "<title>有效") {
+			w.Error("a stranger's bundle makes the platform say that a file is genuine")
+		}
 		w.shows(b.upload("file", "a.ofd", "INDETERMINATE"), http.StatusOK, "无法确认", "信任包已过更新期限", "容器带有注释")
 		w.shows(b.upload("file", "", "", "text", "", " PASSED\n"), http.StatusOK, "有效", "qr.txt")
 		w.shows(b.get("/verify?licence=1.2.156.3005.2.1"), http.StatusOK, "您扫描的是证照 1.2.156.3005.2.1", "二维码本身不能证明证照真实")
 		w.shows(b.upload("file", "", ""), http.StatusUnprocessableEntity, "错误：", "请选择要验证的文件。")
 		w.shows(b.upload("file", "a.txt", "odd"), http.StatusUnprocessableEntity, "无法识别该文件")
 		w.shows(b.upload("file", "a.ofd", "frozen"), http.StatusServiceUnavailable, "信任包尚未生成")
-		p := b.upload("file", "a.ofd", "crash")
+		p = b.upload("file", "a.ofd", "crash")
 		w.shows(p, http.StatusInternalServerError, "系统出现问题")
 		if strings.Contains(p.body, "hunter2") {
 			w.Error("the cause is shown")
