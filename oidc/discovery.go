@@ -64,7 +64,7 @@ func (p *Provider) describe() (document, error) {
 		"response_types_supported":                                 []string{"code"},
 		"response_modes_supported":                                 []string{modeQuery, modeFormPost},
 		"grant_types_supported":                                    []string{"authorization_code", "refresh_token"},
-		"subject_types_supported":                                  []string{"public"},
+		"subject_types_supported":                                  []string{"public", "pairwise"},
 		"id_token_signing_alg_values_supported":                    []string{algRS256, algES256},
 		"token_endpoint_auth_methods_supported":                    append(methods, AuthNone),
 		"token_endpoint_auth_signing_alg_values_supported":         algs,

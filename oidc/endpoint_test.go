@@ -38,6 +38,7 @@ func TestDiscoveryAndKeys(t *testing.T) {
 			{"code_challenge_methods_supported", "S256"},
 			{"scopes_supported", "openid"},
 			{"subject_types_supported", "public"},
+			{"subject_types_supported", "pairwise"},
 			{"response_modes_supported", "form_post"},
 			{"grant_types_supported", "refresh_token"},
 			{"claims_supported", "act_for"},
