@@ -11,12 +11,22 @@ import (
 
 	"hufu/certs"
 	"hufu/certs/bundle"
+	"hufu/internal/fault"
 	"hufu/licence/reader"
 	"hufu/seal/check"
 )
 
 // maxFile bounds what is read into memory.
 const maxFile = 512 << 20
+
+var (
+	errNoFile = fault.New(fault.NotFound, "sealcheck.no-file",
+		"there is no such file; check the name", "没有这个文件，请核对文件名")
+	errNotAllowed = fault.New(fault.Denied, "sealcheck.not-allowed",
+		"the file may not be read; ask for permission or copy it", "无权读取该文件，请取得权限或复制一份")
+	errTooLarge = fault.New(fault.Limited, "sealcheck.too-large",
+		"larger than 512 MiB; check a smaller file", "文件超过 512 MiB，请检查较小的文件")
+)
 
 // readFile reads a whole file, "-" standard input.
 func readFile(name string, stdin io.Reader) ([]byte, error) {
@@ -34,7 +44,7 @@ func readFile(name string, stdin io.Reader) ([]byte, error) {
 		return nil, plain(err)
 	}
 	if len(b) > maxFile {
-		return nil, fmt.Errorf("larger than %d MiB; check a smaller file", maxFile>>20)
+		return nil, errTooLarge
 	}
 	return b, nil
 }
@@ -43,9 +53,9 @@ func readFile(name string, stdin io.Reader) ([]byte, error) {
 func plain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("there is no such file; check the name")
+		return errNoFile
 	case errors.Is(err, fs.ErrPermission):
-		return errors.New("the file may not be read; ask for permission or copy it")
+		return errNotAllowed
 	}
 	var p *fs.PathError
 	if errors.As(err, &p) {

@@ -142,14 +142,17 @@ func (c *cli) checkOne(w world, o check.Options, name string) (*check.Report, er
 	return check.Check(file, o)
 }
 
-// wording puts a fault into the language asked for.
+// wording puts a fault into the language asked for, and keeps what was said before it.
 func wording(err error, lang string) error {
-	if text, ok := fault.TextOf(err); ok && lang == "zh" {
-		return errors.New(text.ZH)
-	} else if ok {
-		return errors.New(text.EN)
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
 	}
-	return err
+	before, _, _ := strings.Cut(err.Error(), f.Error())
+	if lang == "zh" {
+		return errors.New(before + f.Text.ZH)
+	}
+	return errors.New(before + f.Text.EN)
 }
 
 func (c *cli) write(out io.Writer, r *check.Report) error {
