@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"hufu/certs"
 	"hufu/internal/actor"
 )
@@ -56,7 +58,10 @@ type Config struct {
 	BaseURL    string        // where status is published, "http://localhost:8480/pki", without a slash at the end
 	Instance   byte          // of the serial numbers this node draws, 1 to 127; no two nodes have the same
 	ListLife   time.Duration // from thisUpdate to nextUpdate of a CRL; optional, a day
-	Now        func() time.Time
+	// TimeStampRate bounds the time-stamps given to the world each second, each of which stays in the log for ever; those
+	// for our own seals are not counted. Optional: 20, and ten times as many at once.
+	TimeStampRate float64
+	Now           func() time.Time
 }
 
 // Authority signs. It is safe for concurrent use.
@@ -64,6 +69,7 @@ type Authority struct {
 	Config
 	mu      sync.RWMutex
 	issuers map[string]*issuer
+	strange *rate.Limiter // time-stamps for the world
 
 	serviceMu sync.Mutex // held while a service's key or certificate is made, so that it is made once
 	services  map[string]*certs.Certificate
@@ -90,7 +96,13 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 	if c.ListLife == 0 {
 		c.ListLife = 24 * time.Hour
 	}
-	a := &Authority{Config: c, issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{}}
+	if c.TimeStampRate <= 0 {
+		c.TimeStampRate = 20
+	}
+	a := &Authority{
+		Config: c, issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
+		strange: rate.NewLimiter(rate.Limit(c.TimeStampRate), int(max(1, 10*c.TimeStampRate))),
+	}
 	return a, a.loadIssuers(ctx)
 }
 

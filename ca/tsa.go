@@ -68,6 +68,11 @@ func (a *Authority) serveTimeStamp(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
 		return
 	}
+	if !a.strange.AllowN(a.Now(), 1) {
+		w.Header().Set("Retry-After", "2")
+		http.Error(w, "too many time-stamps are asked for at this moment; try again in a few seconds", http.StatusTooManyRequests)
+		return
+	}
 	answer, err := a.answerTimeStamp(r.Context(), body)
 	if err != nil {
 		http.Error(w, "time-stamps are not available now", http.StatusServiceUnavailable)
