@@ -87,11 +87,18 @@ func (db *DB) openSQLite(path string) error {
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
 		return err
 	}
+	// Its journals get the mode of the file: it is for its owner alone, whatever folder and umask are.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
 	// FULL: a commit that was answered survives a power cut; WAL: readers never wait for the writer; secure_delete: what was
 	// deleted, a destroyed key above all, is overwritten in the file.
 	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(ON)&_pragma=secure_delete(ON)"
 	name := "file:" + (&url.URL{Path: path}).EscapedPath() + pragmas
-	var err error
 	if db.write, err = sql.Open("sqlite", name+"&_txlock=immediate"); err != nil {
 		return err
 	}
