@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -85,6 +86,29 @@ type demo struct {
 	licence string // identifier of the citizen's first licence
 	secret  string // of the sample application
 	hall    *sandbox.App
+}
+
+var errNotSample = fault.New(fault.Conflict, "demo.real-data",
+	"A server that is no demonstration lives in this data folder, and the demonstration opens accounts whose passwords everybody knows. Name another folder with --data.",
+	"该数据目录中是正式服务，而演示会开通密码众所周知的账号。请用 --data 另选目录。")
+
+// claimSample keeps the demonstration and real servers out of each other's data folders: the secret of the sample
+// application, made before anything else, tells them apart.
+func (s *server) claimSample(_ context.Context, o openOptions) error {
+	_, err := os.Stat(sampleFile(s.cfg))
+	sample := err == nil
+	_, err = os.Stat(s.cfg.PassphraseFile)
+	used := err == nil
+	switch {
+	case !o.demo && sample:
+		s.log.Warn("this data folder is a demonstration's: everybody knows the passwords of its accounts", "folder", s.cfg.Data)
+	case o.demo && !sample && used:
+		return errNotSample.With("data folder %s", s.cfg.Data)
+	case o.demo && !sample:
+		_, err := sampleSecret(s.cfg)
+		return err
+	}
+	return nil
 }
 
 // openDemo fills the sample province. Every step finds what an earlier start or a crash left, so that it may run again.
@@ -251,8 +275,10 @@ func (d *demo) addClients(ctx context.Context) (err error) {
 	return nil
 }
 
+func sampleFile(cfg Config) string { return filepath.Join(cfg.Data, "sample-hall.secret") }
+
 func sampleSecret(cfg Config) (string, error) {
-	file := filepath.Join(cfg.Data, "sample-hall.secret")
+	file := sampleFile(cfg)
 	if err := makePassphrase(Config{Data: cfg.Data, PassphraseFile: file}); err != nil {
 		return "", err
 	}

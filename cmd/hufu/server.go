@@ -92,7 +92,7 @@ func open(ctx context.Context, cfg Config, o openOptions) (*server, error) {
 
 func (s *server) build(ctx context.Context, o openOptions) error {
 	for _, floor := range []func(context.Context, openOptions) error{
-		s.openDevice, s.openStore, s.joinNodes, s.openKeys, s.openAudit, s.openIdentity, s.openAuthority, s.openSeals, s.openLicences,
+		s.claimSample, s.openDevice, s.openStore, s.joinNodes, s.openKeys, s.openAudit, s.openIdentity, s.openAuthority, s.openSeals, s.openLicences,
 		s.recoverAll, s.openDemo, s.openEdges,
 	} {
 		if err := floor(ctx, o); err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -28,7 +30,8 @@ func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 // rounds grows the log about each second, and at once while rows wait.
 func (s *server) rounds(ctx context.Context) {
 	for {
-		more, err := s.sequencer.Round(ctx)
+		var more bool
+		err := s.guarded(func() (err error) { more, err = s.sequencer.Round(ctx); return err })
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("the log could not be grown; the next round tries again", "error", err)
 		}
@@ -86,7 +89,7 @@ func (s *server) do(ctx context.Context, handlers map[string]jobHandler, job *st
 		handle = func(context.Context, *store.Job) error { return errNoHandler }
 	}
 	bounded, cancel := context.WithTimeout(ctx, jobTime)
-	err := handle(bounded, job)
+	err := s.guarded(func() error { return handle(bounded, job) })
 	cancel()
 	if err != nil && ctx.Err() != nil {
 		return // stopped in the middle: the job's lease ends and it comes again
@@ -100,6 +103,17 @@ func (s *server) do(ctx context.Context, handlers map[string]jobHandler, job *st
 	if err != nil && ctx.Err() == nil {
 		s.log.Error("the result of a job could not be stored; it will run again", "kind", job.Kind, "error", err)
 	}
+}
+
+// guarded makes an error of a panic: one poisoned job or task must not end the server, at each start anew.
+func (s *server) guarded(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("panic in the background", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
 }
 
 // jobHandlers maps kinds of durable jobs to what they do. Each may run more than once.
@@ -168,7 +182,7 @@ func (s *server) schedule(ctx context.Context) {
 			due[t.name] = s.now().Add(t.every)
 			_, held, err := s.db.Lease(ctx, "task:"+t.name, s.name, t.every)
 			if err == nil && held {
-				err = t.run(ctx)
+				err = s.guarded(func() error { return t.run(ctx) })
 			}
 			if err != nil && ctx.Err() == nil {
 				s.log.Error("scheduled work failed; it will be tried again", "task", t.name, "error", err)
