@@ -136,7 +136,7 @@ func (r *running) testBodies(t *testing.T, token string) {
 		{"/api/v1/applications", "application/json", map[string]int{"": 400, "{": 400, "[]": 422, string(garbage): 400, `{"csr":"` + string(large) + `"}`: 413, strings.Repeat("[", 100000): 400}},
 		{"/api/v1/applications", "text/plain", map[string]int{"x": 415}},
 		{"/api/v1/verifications", "application/octet-stream", map[string]int{"": 400, string(garbage): 422, string(bytes.Repeat([]byte("PK\x03\x04"), 9<<20)): 413}},
-		{"/oauth2/token", form, map[string]int{"": 400, "grant_type=authorization_code&code=x": 400, "grant_type=nonsense": 400, "a=" + string(large): 413, "%zz": 400}},
+		{"/oauth2/token", form, map[string]int{"": 400, "grant_type=authorization_code&code=x": 401, "grant_type=nonsense": 400, "a=" + string(large): 413, "%zz": 400}},
 		{"/oauth2/introspect", form, map[string]int{"token=x": 401}},
 		{"/oauth2/revoke", form, map[string]int{"token=x": 401}},
 		{"/login", form, map[string]int{"a=" + string(large): 413}},
