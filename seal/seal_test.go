@@ -279,6 +279,16 @@ func TestWhoMayStampAndWhen(t *testing.T) {
 		if _, err := w.Stamp(t.Context(), stamper, outside); err == nil {
 			t.Error("a page that does not exist was stamped")
 		}
+		auditor := actor.Actor{Subject: "s", Capacity: actor.Official, For: "bureau", Roles: []actor.Role{actor.RoleAuditAdmin}}
+		issuer := actor.Actor{Subject: "i", Capacity: actor.Official, For: "bureau", Roles: []actor.Role{actor.RoleLicenceOfficer}}
+		if err := w.Freeze(t.Context(), auditor, code, "x"); !errors.Is(err, seal.ErrUnknown) {
+			t.Errorf("a post without duties froze the seal: %v", err)
+		}
+		for _, by := range []actor.Actor{auditor, issuer} {
+			if err := w.Revoke(t.Context(), by, code, "x"); !errors.Is(err, seal.ErrUnknown) {
+				t.Errorf("%s ended the seal for ever: %v", by, err)
+			}
+		}
 		if err := w.Freeze(t.Context(), checker, code, "核查"); err != nil {
 			t.Fatal(err)
 		}

@@ -279,7 +279,7 @@ func earliest(a, b time.Time) time.Time {
 	return b
 }
 
-// Freeze stops the use of a seal until Resume. A seal officer or whoever acts for the owner may.
+// Freeze stops the use of a seal until Resume. A seal officer or whoever may use the seal may.
 func (s *Service) Freeze(ctx context.Context, by actor.Actor, code, reason string) error {
 	return s.change(ctx, by, code, Frozen, reason, "seal.freeze", Active)
 }
@@ -292,7 +292,8 @@ func (s *Service) Resume(ctx context.Context, by actor.Actor, code string) error
 	return s.Store.Update(ctx, func(w W) error { return s.move(w, by, code, Active, "", "seal.resume", Frozen) })
 }
 
-// Revoke ends a seal for ever, and its signing certificate with it. A seal officer or whoever acts for the owner may.
+// Revoke ends a seal for ever, and its signing certificate with it. A seal officer may, or who
+// represents the entity that owns it; a post at the owner's alone does not suffice.
 func (s *Service) Revoke(ctx context.Context, by actor.Actor, code, reason string) error {
 	if err := s.change(ctx, by, code, Revoked, reason, "seal.revoke", Applied, Approved, Active, Frozen); err != nil {
 		return err
@@ -316,7 +317,7 @@ func (s *Service) change(ctx context.Context, by actor.Actor, code string, to St
 		if err != nil {
 			return err
 		}
-		if by.Require(actor.RoleSealOfficer) != nil && (by.For == "" || by.For != seal.Owner) {
+		if by.Require(actor.RoleSealOfficer) != nil && (!mayUse(by, seal) || to == Revoked && by.Capacity != actor.Entity) {
 			return ErrUnknown.With("%s may not change seal %s", by, code)
 		}
 		return s.move(w, by, code, to, reason, action, from...)
