@@ -53,7 +53,7 @@ func finding(code string, index, count uint64, entry string, cause error) Findin
 		f.Text.EN, f.Text.ZH = f.Text.EN+" ("+entry+")", f.Text.ZH+"（"+entry+"）"
 	}
 	if cause != nil {
-		f.Text.EN, f.Text.ZH = fmt.Sprintf("%s: %v", f.Text.EN, cause), fmt.Sprintf("%s：%v", f.Text.ZH, cause)
+		f.Text.EN, f.Text.ZH = fmt.Sprintf("%s (%v)", f.Text.EN, cause), fmt.Sprintf("%s（%v）", f.Text.ZH, cause)
 	}
 	return f
 }

@@ -36,6 +36,8 @@ var (
 		"The log cannot be read. Check the folder or address, and that its server runs; then try again.", "日志无法读取。请检查目录或地址以及服务是否在运行，然后重试。")
 	errLogKey = fault.New(fault.Invalid, "audit.key",
 		"The key cannot be read. Give the written form name+id+base64, as in log.vkey.", "密钥无法读取。请提供 name+id+base64 形式的公钥，例如 log.vkey。")
+	errOtherLog = fault.New(fault.Invalid, "audit.other-log",
+		"What answers there is not signed by the key of --log-key. Check that key and address belong to one log.", "该地址的日志不是由 --log-key 所指的密钥签名的。请核对公钥与地址是否属于同一日志。")
 )
 
 func (c *auditVerifyCommand) Run(con *console) error {
@@ -196,6 +198,8 @@ func (c *witnessCommand) follow(con *console, w *audit.Witness, client *http.Cli
 		switch {
 		case con.ctx.Err() != nil:
 			return nil
+		case errors.Is(err, tree.ErrSignature) && c.Once:
+			return errOtherLog.With("follow %s: %w", c.Log, err)
 		case err != nil && c.Once:
 			return errLogRead.With("follow %s: %w", c.Log, err)
 		case err != nil:
