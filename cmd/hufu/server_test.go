@@ -69,6 +69,9 @@ func TestServerUnderAttack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := awaitAnswer(t.Context(), r.base, "/trust/bundle"); err != nil {
+		t.Fatal(err)
+	}
 	t.Run("unknown redirect URI", r.testRedirects)
 	t.Run("bodies", func(t *testing.T) { r.testBodies(t, tool.Access) })
 	t.Run("cut-off bodies", r.testCutOff)

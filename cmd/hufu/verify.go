@@ -2,15 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
 
+	"hufu/ca"
 	"hufu/certs/bundle"
 	"hufu/internal/fault"
 	"hufu/licence/reader"
 	"hufu/seal/check"
 )
 
-var errBundle = fault.New(fault.Invalid, "verify.bundle",
-	"The trust bundle cannot be read. Fetch it again from its publisher.", "信任包无法读取。请从发布机构重新获取。")
+var (
+	errBundle = fault.New(fault.Invalid, "verify.bundle",
+		"The trust bundle cannot be read. Fetch it again from its publisher.", "信任包无法读取。请从发布机构重新获取。")
+	errNoBundle = fault.New(fault.Unavailable, "verify.no-bundle",
+		"This server has not published its trust bundle yet. Try again in a few seconds.", "本服务尚未发布信任包。请几秒后重试。")
+)
 
 // verifier checks files for the pages and the API, with nothing but a trust bundle: the server's own newest one, or one
 // that came with the file.
@@ -20,6 +26,9 @@ func (v verifier) Verify(ctx context.Context, name string, file, own []byte, lan
 	pin := bundle.Pin{}
 	if len(own) == 0 {
 		published, err := v.s.ca.Bundle(ctx)
+		if errors.Is(err, ca.ErrUnknown) {
+			return check.Report{}, errNoBundle
+		}
 		if err != nil {
 			return check.Report{}, err
 		}
