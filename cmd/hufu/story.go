@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -110,7 +111,12 @@ func (s *story) Issue(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	issued, err := s.d.licences.Issue(ctx, officer, s.d.sampleOrder("story-"+id))
+	order := s.d.sampleOrder("story-" + id)
+	issued, err := s.d.licences.Issue(ctx, officer, order)
+	if err != nil {
+		return err
+	}
+	asked, err := json.MarshalIndent(map[string]any{"type": order.Type, "holder": order.Holder, "seal": order.Seal, "data": order.Data}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -128,6 +134,7 @@ func (s *story) Issue(ctx context.Context, id string) error {
 	return s.keep(id, func(r *storyRun) {
 		r.licence = issued.ID
 		r.files[issued.ID+".ofd"] = web.StoryFile{ContentType: storyOFD, Data: file}
+		r.files["order.json"] = web.StoryFile{ContentType: "application/json", Data: append(asked, '\n')}
 		r.files["licence.svg"] = web.StoryFile{ContentType: storySVG, Data: preview}
 	})
 }
@@ -357,6 +364,7 @@ func (s *story) tell(st *web.StoryState, r storyRun) {
 			st.Steps[step].Files = append(st.Steps[step].Files, web.StoryLink{Name: name, Label: fault.Text{ZH: zh, EN: en}})
 		}
 	}
+	link(web.StoryIssue, "order.json", "签发内容", "what was ordered")
 	link(web.StoryIssue, r.licence+".ofd", "证照原件（OFD）", "the licence (OFD)")
 	link(web.StoryLook, "licence.svg", "证照图样（SVG）", "picture of the licence (SVG)")
 	link(web.StoryForge, "forged.ofd", "伪造件（OFD）", "the forged copy (OFD)")
