@@ -151,6 +151,9 @@ func TestTheCookieIsBoundToHTTPS(t *testing.T) {
 		r := httptest.NewRequest("POST", "/login", strings.NewReader(url.Values{"account": {"zhangsan"}, "password": {password}}.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w.site.Handler().ServeHTTP(rec, r)
+		if rec.Header().Get("Strict-Transport-Security") == "" {
+			w.Error("a browser that was here once may be led back to plain HTTP")
+		}
 		c := rec.Header().Get("Set-Cookie")
 		for _, want := range []string{"__Host-hufu=", "; Path=/", "; HttpOnly", "; Secure", "; SameSite=Lax"} {
 			if !strings.Contains(c, want) || strings.Contains(c, "Domain") {

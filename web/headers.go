@@ -30,6 +30,9 @@ func isOrigin(s string) bool {
 func (s *Site) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w.Header())
+		if s.secure {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		s.remember(w, r)
 		next.ServeHTTP(w, r)
 	})
