@@ -161,6 +161,9 @@ func (c *witnessCommand) Run(con *console) error {
 		return err
 	}
 	device, err := openWitnessKey(con.ctx, c.State)
+	if con.stopped(err) && !c.Once {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -196,7 +199,7 @@ func (c *witnessCommand) follow(con *console, w *audit.Witness, client *http.Cli
 			err = postCosignature(con.ctx, client, c.Log, seen)
 		}
 		switch {
-		case con.ctx.Err() != nil:
+		case con.ctx.Err() != nil && !c.Once:
 			return nil
 		case errors.Is(err, tree.ErrSignature) && c.Once:
 			return errOtherLog.With("follow %s: %w", c.Log, err)

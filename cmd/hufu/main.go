@@ -43,6 +43,11 @@ type console struct {
 	out, err io.Writer
 }
 
+// stopped tells whether a command that runs until it is told to stop ended for just that reason.
+func (con *console) stopped(err error) bool {
+	return con.ctx.Err() != nil && errors.Is(err, context.Canceled)
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -68,7 +66,7 @@ func (c *serveCommand) Run(con *console) error {
 		fmt.Fprintln(con.out, "Preparing the sample province … 正在准备示例数据 …")
 	}
 	s, err := open(con.ctx, cfg, openOptions{create: c.Demo, migrate: c.Demo, demo: c.Demo, log: newLog(con.err, level)})
-	if con.ctx.Err() != nil && errors.Is(err, context.Canceled) { // stopped while it was opening; the next start goes on
+	if con.stopped(err) { // stopped while it was opening; the next start goes on
 		fmt.Fprintln(con.out, "Stopped. 已停止。")
 		return nil
 	}
