@@ -463,8 +463,11 @@ func (v *victim) checkStamps() {
 	digests := map[string]string{}
 	for after := ""; ; {
 		var list struct {
-			Items []struct{ ID, State, Result_sm3 string }
-			Next  string
+			Items []struct {
+				ID, State string
+				After     string `json:"result_sm3"`
+			}
+			Next string
 		}
 		v.patient(func() error {
 			return v.call(v.t.Context(), v.chief.Access, "GET", "/api/v1/seals/"+sampleSeal+"/uses?limit=100&after="+after, nil, &list)
@@ -473,7 +476,7 @@ func (v *victim) checkStamps() {
 			if u.State != "done" && u.State != "void" {
 				v.t.Errorf("use %s is %s", u.ID, u.State)
 			}
-			digests[u.ID] = u.State + u.Result_sm3
+			digests[u.ID] = u.State + u.After
 		}
 		if after = list.Next; after == "" {
 			break

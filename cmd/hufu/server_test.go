@@ -12,6 +12,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +77,7 @@ func TestServerUnderAttack(t *testing.T) {
 	}
 	t.Run("unknown redirect URI", r.testRedirects)
 	t.Run("bodies", func(t *testing.T) { r.testBodies(t, tool.Access) })
+	t.Run("OpenSSL's requests", func(t *testing.T) { r.testForeignRequests(t, tool.Access) })
 	t.Run("cut-off bodies", r.testCutOff)
 	t.Run("long headers", r.testLongHeaders)
 	t.Run("slow headers", r.testSlowHeaders)
@@ -171,6 +175,51 @@ func (r *running) testBodies(t *testing.T, token string) {
 	}
 	if !bytes.Equal(a.body, certs.OCSPFailure(certs.OCSPMalformedRequest)) {
 		t.Errorf("OCSP says %x to garbage", a.body)
+	}
+}
+
+// Requests made by openssl: the right one is certified, each wrong one is told what is wrong with it.
+func (r *running) testForeignRequests(t *testing.T, token string) {
+	if _, err := exec.LookPath("openssl"); err != nil && os.Getenv("CI") == "" {
+		t.Skip("openssl is not installed")
+	}
+	request := func(curve, digest string, options ...string) string {
+		key := filepath.Join(t.TempDir(), "key.pem")
+		for _, args := range [][]string{
+			{"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:" + curve, "-out", key},
+			append([]string{"req", "-new", "-key", key, "-subj", "/CN=foreign", digest, "-out", key + ".csr"}, options...),
+		} {
+			if out, err := exec.CommandContext(t.Context(), "openssl", args...).CombinedOutput(); err != nil {
+				t.Fatalf("openssl %v: %s", args, out)
+			}
+		}
+		pem, err := os.ReadFile(key + ".csr")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(pem)
+	}
+	good := request("SM2", "-sm3", "-sigopt", "distid:1234567812345678")
+	for name, c := range map[string]struct {
+		csr    string
+		status int
+		code   string
+	}{
+		"right":                 {good, 201, ""},
+		"another identifier":    {request("SM2", "-sm3", "-sigopt", "distid:8765432187654321"), 422, "ca.request"},
+		"another curve":         {request("P-256", "-sha256"), 422, "ca.key-kind"},
+		"a curve that is none":  {request("secp256k1", "-sha256"), 422, "ca.request"},
+		"cut off":               {good[:len(good)/2], 422, "ca.request"},
+		"a certificate instead": {strings.ReplaceAll(good, "CERTIFICATE REQUEST", "CERTIFICATE"), 422, "ca.request"},
+	} {
+		body, err := json.Marshal(map[string]string{"profile": "person-sign", "csr": c.csr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := r.send(t.Context(), "POST", r.base+"/api/v1/applications", "application/json", body, "Authorization", "Bearer "+token)
+		if err != nil || a.status != c.status || !strings.Contains(string(a.body), `"code":"`+c.code) && c.code != "" {
+			t.Errorf("%s: %d %s, %v, want %d %s", name, a.status, a.body, err, c.status, c.code)
+		}
 	}
 }
 
