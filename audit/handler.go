@@ -13,6 +13,7 @@ import (
 
 // Handler serves the log to the world under /pki/log/, after C2SP tlog-tiles:
 //
+//	GET  /pki/log/log.vkey              the log's public key; compare it with one that came by another way
 //	GET  /pki/log/checkpoint            the newest signed checkpoint
 //	GET  /pki/log/cosigned              the newest one with the quorum of cosignatures
 //	GET  /pki/log/tile/…                hash tiles and bundles of entries, never beyond the checkpoint
@@ -24,6 +25,9 @@ func (l *Log) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /pki/log/checkpoint", l.serveCheckpoint(0))
 	mux.HandleFunc("GET /pki/log/cosigned", l.serveCheckpoint(l.Quorum))
+	mux.HandleFunc("GET /pki/log/log.vkey", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, plain, briefly, []byte(l.Key.String()+"\n"), nil)
+	})
 	mux.HandleFunc("GET /pki/log/tile/", l.serveTile)
 	mux.HandleFunc("GET /pki/log/proof", l.serveProof)
 	mux.HandleFunc("POST /pki/log/cosignature", l.takeCosignature)

@@ -64,7 +64,8 @@ type authority struct {
 	rootK  *gm.PrivateKey
 	maker  *certs.Certificate
 	makerK *gm.PrivateKey
-	fail   error // the next signature with a seal's key fails so
+	fail   error  // the next signature with a seal's key fails so
+	during func() // runs once while a seal signs
 	ended  int
 }
 
@@ -131,6 +132,10 @@ func (a *authority) Signer(_ context.Context, id string) (crypto.Signer, error) 
 	}
 	if a.keys[id] == nil {
 		return nil, fmt.Errorf("no key %q", id)
+	}
+	if during := a.during; during != nil {
+		a.during = nil
+		during()
 	}
 	return a.keys[id], nil
 }
@@ -308,6 +313,23 @@ func TestWhoMayStampAndWhen(t *testing.T) {
 		}
 		if err := w.Resume(t.Context(), maker, code); !errors.Is(err, seal.ErrState) {
 			t.Errorf("a revoked seal came back: %v", err)
+		}
+	})
+}
+
+func TestASealFrozenWhileItSignsStampsNothing(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.made()
+		w.auth.during = func() {
+			if err := w.Freeze(t.Context(), checker, code, "核查"); err != nil {
+				t.Error(err)
+			}
+		}
+		if out, err := w.Stamp(t.Context(), stamper, order(t)); !errors.Is(err, seal.ErrFrozen) || out.Document != nil {
+			t.Errorf("the document left all the same: %v", err)
+		}
+		if uses := w.uses(); uses[0].State != seal.Void {
+			t.Errorf("the use is %s", uses[0].State)
 		}
 	})
 }

@@ -69,7 +69,9 @@ func (s *Service) Stamp(ctx context.Context, by actor.Actor, o Order) (Stamped, 
 		return Stamped{}, errors.Join(fmt.Errorf("stamp with seal %s: %w", seal.Code, err), s.void(ctx, by, use))
 	}
 	after := gm.SM3(out)
-	if err := s.complete(ctx, by, use, after[:], logged); err != nil {
+	if err := s.complete(ctx, by, use, after[:], logged); errors.Is(err, ErrFrozen) {
+		return Stamped{}, errors.Join(err, s.void(ctx, by, use))
+	} else if err != nil {
 		return Stamped{}, err
 	}
 	return Stamped{Document: out, Use: use.ID, Entry: entryOf(use.ID), Proof: pending.LogProofPath()}, nil
@@ -195,6 +197,13 @@ func (s *Service) timeStamp(ctx context.Context, value []byte) ([]byte, error) {
 
 func (s *Service) complete(ctx context.Context, by actor.Actor, u Use, result []byte, logged string) error {
 	err := s.Store.Update(ctx, func(w W) error {
+		now, err := w.Seal(u.Seal)
+		if err != nil {
+			return err
+		}
+		if now.State != Active { // frozen or revoked while it signed
+			return ErrFrozen.With("seal %s became %s", u.Seal, now.State)
+		}
 		done, err := w.EndUse(u.ID, Done, result, s.Now().UTC())
 		if err == nil && !done {
 			err = ErrState.With("use %s was voided meanwhile", u.ID)

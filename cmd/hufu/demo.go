@@ -97,7 +97,7 @@ func startServer(ctx context.Context, data string, log io.Writer) (base string, 
 	if err != nil {
 		return "", nil, err
 	}
-	command := exec.CommandContext(ctx, self, "serve", "--demo", "--data", filepath.Join(data, "data"), "--listen", "127.0.0.1:0")
+	command := exec.CommandContext(ctx, self, "serve", "--demo", "--data", filepath.Join(data, "data"), "--listen", "127.0.0.1:0", "--quiet")
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 20 * time.Second
 	command.Stderr = log

@@ -20,7 +20,8 @@ type serveCommand struct {
 	Listen   string `help:"Address to listen on (default localhost:8480)." placeholder:"HOST:PORT"`
 	Roles    string `help:"Roles to serve; only all is built so far." default:"all"`
 	Insecure bool   `help:"Serve plain HTTP on an address that is not loopback, behind a proxy that ends TLS."`
-	Verbose  bool   `help:"Log more."`
+	Verbose  bool   `help:"Log more." xor:"log"`
+	Quiet    bool   `help:"Log warnings and errors only." xor:"log"`
 }
 
 var errRoles = fault.New(fault.Invalid, "roles",
@@ -53,6 +54,9 @@ func (c *serveCommand) Run(con *console) error {
 	level := slog.LevelInfo
 	if c.Verbose {
 		level = slog.LevelDebug
+	}
+	if c.Quiet {
+		level = slog.LevelWarn
 	}
 	listener, err := listen(cfg)
 	if err != nil {

@@ -344,8 +344,11 @@ func inSed(text string) string {
 func (s *story) tell(st *web.StoryState, r storyRun) {
 	base := s.d.cfg.URL
 	st.Steps[web.StoryLogin].Curl = "curl " + base + "/.well-known/openid-configuration"
-	st.Steps[web.StoryAct].Curl = `curl -H "Authorization: Bearer $TOKEN" ` + base + "/oauth2/userinfo"
-	st.Steps[web.StoryIssue].Curl = `curl -X POST -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d @order.json ` + base + "/api/v1/licences"
+	token := func(account, capacity string) string {
+		return "TOKEN=$(echo " + samplePassword + " | go run ./cmd/hufu token --server " + base + " --account " + account + " --as " + capacity + ")\n"
+	}
+	st.Steps[web.StoryAct].Curl = token("wangxiaoya", "entity") + `curl -H "Authorization: Bearer $TOKEN" ` + base + "/oauth2/userinfo"
+	st.Steps[web.StoryIssue].Curl = token("liming", "official") + `curl -X POST -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d @order.json ` + base + "/api/v1/licences"
 	st.Steps[web.StoryLook].Curl = `curl -o licence.ofd -H "Authorization: Bearer $TOKEN" ` + base + "/api/v1/licences/" + r.licence + "/document"
 	was, now := "壹佰万元整", "壹亿元整"
 	if r.forged != nil {

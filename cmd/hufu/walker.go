@@ -252,6 +252,6 @@ func summaryOf(page []byte) string {
 			words = append(words, strings.Fields(n.Data)...)
 		}
 	}
-	text := strings.Join(words, " ")
-	return text[:min(len(text), 400)]
+	text := []rune(strings.Join(words, " "))
+	return string(text[:min(len(text), 200)])
 }
