@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,12 +19,15 @@ import (
 
 // judge is a verifier whose judgement the content of the file tells.
 type judge struct {
+	mu         sync.Mutex // uploads come side by side
 	name, lang string
 	bundle     []byte
 }
 
 func (j *judge) Verify(_ context.Context, name string, file, bundle []byte, lang string) (check.Report, error) {
+	j.mu.Lock()
 	j.name, j.lang, j.bundle = name, lang, bundle
+	j.mu.Unlock()
 	switch string(file) {
 	case "odd":
 		return check.Report{}, check.ErrUnknownKind
