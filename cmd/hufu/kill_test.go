@@ -188,7 +188,7 @@ func (v *victim) load(round int) {
 		clients.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				client(ctx, fmt.Sprintf("%d-%d-%d", round, i, n))
-				sleep(ctx, time.Duration(10+mathrand.IntN(60))*time.Millisecond, nil)
+				sleep(ctx, time.Duration(10+mathrand.IntN(60))*time.Millisecond)
 			}
 		})
 	}
@@ -197,7 +197,7 @@ func (v *victim) load(round int) {
 			if note, err := v.get(ctx, "/pki/log/checkpoint"); err == nil {
 				v.seen[round] = note
 			}
-			sleep(ctx, 15*time.Millisecond, nil)
+			sleep(ctx, 15*time.Millisecond)
 		}
 	})
 	time.Sleep(time.Duration(150+mathrand.IntN(1200)) * time.Millisecond)

@@ -211,7 +211,7 @@ func (c *witnessCommand) follow(con *console, w *audit.Witness, client *http.Cli
 			taken = seen.Size
 			fmt.Fprintf(con.out, "cosigned %d entries, root %s\n", seen.Size, seen.Root)
 		}
-		if c.Once || !sleep(con.ctx, c.Every, nil) {
+		if c.Once || !sleep(con.ctx, c.Every) {
 			return nil
 		}
 	}

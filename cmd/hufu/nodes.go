@@ -39,7 +39,7 @@ func (s *server) joinNodes(ctx context.Context, _ openOptions) error {
 		if s.now().Sub(began) > nodeLease+2*time.Second {
 			return errInstance.With("instance %d", s.cfg.Instance)
 		}
-		if !sleep(ctx, 250*time.Millisecond, nil) {
+		if !sleep(ctx, 250*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
@@ -61,7 +61,7 @@ func (s *server) stayAlive(ctx context.Context) {
 	if s.locked() {
 		return
 	}
-	for sleep(ctx, nodeLease/4, nil) {
+	for sleep(ctx, nodeLease/4) {
 		_, held, err := s.db.Lease(ctx, s.nodeName(), s.name, nodeLease)
 		if ctx.Err() == nil && (err != nil || !held) {
 			s.log.Error("the instance number could not be kept; if another server has taken it, stop one of them", "instance", s.cfg.Instance, "error", err)

@@ -109,7 +109,7 @@ func awaitAnswer(ctx context.Context, base, path string) error {
 		if _, err = w.get(ctx, path); err == nil {
 			return nil
 		}
-		if !sleep(ctx, 20*time.Millisecond, nil) {
+		if !sleep(ctx, 20*time.Millisecond) {
 			return fmt.Errorf("%s does not answer: %w", base+path, err)
 		}
 	}

@@ -62,7 +62,6 @@ type server struct {
 	life    context.Context // ends when the server closes: signers are asked for under it
 	end     context.CancelFunc
 	closers []func() error
-	kick    chan struct{} // wakes the workers before their time
 }
 
 // openOptions say how a server is opened.
@@ -82,7 +81,7 @@ func open(ctx context.Context, cfg Config, o openOptions) (*server, error) {
 	if err := selftest.Check(); err != nil {
 		return nil, errSelfTest.With("%w", err)
 	}
-	s := &server{cfg: cfg, log: o.log, now: time.Now, name: rand.Text(), kick: make(chan struct{}, 1)}
+	s := &server{cfg: cfg, log: o.log, now: time.Now, name: rand.Text()}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.build(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -297,7 +297,7 @@ func await(ctx context.Context, done func() (bool, error)) error {
 		if ok || err != nil {
 			return err
 		}
-		if !sleep(ctx, time.Second, nil) {
+		if !sleep(ctx, time.Second) {
 			return fmt.Errorf("it did not come within %s", patience)
 		}
 	}

@@ -38,21 +38,19 @@ func (s *server) rounds(ctx context.Context) {
 		if more && err == nil {
 			continue
 		}
-		if !sleep(ctx, time.Second, nil) {
+		if !sleep(ctx, time.Second) {
 			return
 		}
 	}
 }
 
-// sleep waits for d or a kick; false when ctx has ended.
-func sleep(ctx context.Context, d time.Duration, kick <-chan struct{}) bool {
+// sleep waits for d; false when ctx has ended.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-kick:
-		return true
 	case <-timer.C:
 		return true
 	}
@@ -70,7 +68,7 @@ func (s *server) jobs(ctx context.Context) {
 			s.log.Error("jobs cannot be claimed", "error", err)
 		}
 		if job == nil {
-			if !sleep(ctx, 500*time.Millisecond, nil) {
+			if !sleep(ctx, 500*time.Millisecond) {
 				return
 			}
 			continue
@@ -189,7 +187,7 @@ func (s *server) schedule(ctx context.Context) {
 				due[t.name] = s.now().Add(min(t.every, time.Minute))
 			}
 		}
-		if !sleep(ctx, 5*time.Second, s.kick) {
+		if !sleep(ctx, 5*time.Second) {
 			return
 		}
 	}
@@ -204,7 +202,7 @@ func (s *server) awaitProof(ctx context.Context, entry string) (tree.Proof, erro
 		if err == nil || fault.KindOf(err) != fault.Unavailable && fault.KindOf(err) != fault.NotFound {
 			return proof, err
 		}
-		if !sleep(ctx, 250*time.Millisecond, nil) {
+		if !sleep(ctx, 250*time.Millisecond) {
 			return proof, err
 		}
 	}
