@@ -3,6 +3,7 @@ package hsm
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"strings"
 	"time"
 )
@@ -13,7 +14,8 @@ const (
 	P256    = "p256"     // ECDSA with SHA-256, sign
 	RSA2048 = "rsa2048"  // PKCS#1 v1.5 and PSS with SHA-256, sign
 	RSA3072 = "rsa3072"  //
-	SM4     = "sm4"      // SM4-GCM, wrap
+	SM4     = "sm4"      // SM4, wrap
+	AES256  = "aes256"   // AES-256-GCM, wrap: the master key of devices without SM4
 	HMACSM3 = "hmac-sm3" // HMAC-SM3, mac
 )
 
@@ -27,7 +29,7 @@ const (
 
 // uses tells what each algorithm may be used for; the first is taken when a Spec names none.
 var uses = map[string][]string{
-	SM2: {UseSign, UseDecrypt}, P256: {UseSign}, RSA2048: {UseSign}, RSA3072: {UseSign}, SM4: {UseWrap}, HMACSM3: {UseMAC},
+	SM2: {UseSign, UseDecrypt}, P256: {UseSign}, RSA2048: {UseSign}, RSA3072: {UseSign}, SM4: {UseWrap}, AES256: {UseWrap}, HMACSM3: {UseMAC},
 }
 
 // Spec says what key to make. It is an alias of a plain struct, as Info is, so that a consumer can declare the
@@ -46,7 +48,7 @@ type Info = struct {
 	Use       string
 	Purpose   string
 	Reference string           // where the driver finds it: file name, token and CKA_ID, index; for showing only
-	Public    crypto.PublicKey // *ecdsa.PublicKey (SM2, P-256) or *rsa.PublicKey; nil for SM4 and HMAC-SM3
+	Public    crypto.PublicKey // *ecdsa.PublicKey (SM2, P-256) or *rsa.PublicKey; nil for SM4, AES-256 and HMAC-SM3
 	Created   time.Time        // UTC; zero where the device does not keep it
 }
 
@@ -98,11 +100,23 @@ type Secret interface {
 	MAC(ctx context.Context, label string, data []byte) ([]byte, error)
 }
 
-// maxWrap is the largest plaintext that Wrap takes: keys and small secrets, not documents.
-const maxWrap = 64 << 10
+// Inside is what a device may offer besides: SM2 signing keys that stand outside, wrapped under one of its keys, and are
+// opened within the device for one signature at a time. Their private halves are never in our memory, so that such
+// keys are HSM-backed, however many there are. A device, or a master key, that cannot do so answers ErrMechanism.
+type Inside interface {
+	// GenerateInside makes a key in the device and returns it wrapped under master, a key for UseWrap; the device keeps nothing
+	// of it. aad is bound, not stored.
+	GenerateInside(ctx context.Context, master string, aad []byte) (wrapped []byte, public *ecdsa.PublicKey, err error)
+	// SignInside opens a wrapped key within the device, signs e (32 octets) and lets the device forget it. The result is DER,
+	// verified with public. Octets that were changed, another master or another aad are ErrNotAuthentic.
+	SignInside(ctx context.Context, master string, wrapped, aad []byte, public *ecdsa.PublicKey, e []byte) ([]byte, error)
+}
 
-// complete checks a spec and fills in the use.
-func complete(s Spec) (Spec, error) {
+// MaxWrap is the largest plaintext that Wrap takes, in octets: keys and small secrets, not documents.
+const MaxWrap = 64 << 10
+
+// CheckSpec refuses a spec that no driver takes and fills in the use: drivers call it first in Generate.
+func CheckSpec(s Spec) (Spec, error) {
 	allowed, ok := uses[s.Algorithm]
 	if !ok {
 		return s, ErrMechanism.With("key %q: algorithm %q", s.Label, s.Algorithm)

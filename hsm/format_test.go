@@ -105,7 +105,7 @@ func TestKeyFileComesBack(t *testing.T) {
 }
 
 // driverOf is a device that signs with k whatever key was asked for; without k it returns noise.
-func driverOf(k *gm.PrivateKey) rawSign {
+func driverOf(k *gm.PrivateKey) SignDigest {
 	return func(_ context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 		if k == nil {
 			return []byte("noise"), nil

@@ -134,7 +134,7 @@ func (f *keyFile) check(m masters, ring [16]byte, label string) error {
 	if f.spec.Label != label {
 		return ErrDamaged.With("key file %q holds key %q", label, f.spec.Label)
 	}
-	if spec, err := complete(f.spec); err != nil || spec != f.spec {
+	if spec, err := CheckSpec(f.spec); err != nil || spec != f.spec {
 		return ErrDamaged.With("key file %q: %w", label, err)
 	}
 	return nil

@@ -11,16 +11,22 @@ import (
 	"hufu/internal/gm"
 )
 
-// rawSign is what a driver does: sign a digest (SM2: e; else SHA-256) with a key. opts is gm.Digest, crypto.SHA256 or
+// SignDigest is what a driver brings for each signing key: it signs a digest (SM2: e; else SHA-256) with a key. opts is gm.Digest, crypto.SHA256 or
 // *rsa.PSSOptions. The result is DER for SM2 and P-256.
-type rawSign func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
+type SignDigest func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
 
-// signer stands before every driver's rawSign: it refuses wrong input, hashes on the host and withholds wrong signatures.
+// signer stands before every driver's SignDigest: it refuses wrong input, hashes on the host and withholds wrong signatures.
 type signer struct {
 	ctx   context.Context // of the call to Device.Signer, since crypto.Signer takes none
 	label string
 	pub   crypto.PublicKey
-	sign  rawSign
+	sign  SignDigest
+}
+
+// NewSigner puts the checks that all drivers share before a driver's signing: the input of Asymmetric.Signer and nothing
+// else, hashing on the host, and no signature leaves that pub does not verify. It works until ctx ends.
+func NewSigner(ctx context.Context, label string, pub crypto.PublicKey, sign SignDigest) crypto.Signer {
+	return &signer{ctx, label, pub, sign}
 }
 
 func (s *signer) Public() crypto.PublicKey { return s.pub }
@@ -107,6 +113,12 @@ type decrypter struct {
 	label string
 	pub   crypto.PublicKey
 	open  func(ctx context.Context, ciphertext []byte) ([]byte, error)
+}
+
+// NewDecrypter puts the checks that all drivers share before a driver's decryption, which answers every ciphertext that does
+// not open with ErrNotAuthentic. It works until ctx ends.
+func NewDecrypter(ctx context.Context, label string, pub crypto.PublicKey, open func(ctx context.Context, ciphertext []byte) ([]byte, error)) crypto.Decrypter {
+	return &decrypter{ctx, label, pub, open}
 }
 
 func (d *decrypter) Public() crypto.PublicKey { return d.pub }

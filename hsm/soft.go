@@ -210,7 +210,7 @@ func (s *Soft) Keys(ctx context.Context) ([]Info, error) {
 
 // Generate makes a key and its file.
 func (s *Soft) Generate(ctx context.Context, spec Spec) (Info, error) {
-	spec, err := complete(spec)
+	spec, err := CheckSpec(spec)
 	if err != nil {
 		return Info{}, err
 	}

@@ -39,7 +39,7 @@ func generate(algorithm string) (private, public []byte, err error) {
 			return nil, nil, err
 		}
 		return x509.MarshalPKCS1PrivateKey(k), x509.MarshalPKCS1PublicKey(&k.PublicKey), nil
-	case SM4, HMACSM3:
+	case SM4, AES256, HMACSM3:
 		private = make([]byte, secretLen[algorithm])
 		_, err = rand.Read(private)
 		return private, nil, err
@@ -49,7 +49,7 @@ func generate(algorithm string) (private, public []byte, err error) {
 
 var (
 	rsaBits   = map[string]int{RSA2048: 2048, RSA3072: 3072}
-	secretLen = map[string]int{SM4: gm.KeySize, HMACSM3: 32}
+	secretLen = map[string]int{SM4: gm.KeySize, AES256: 32, HMACSM3: 32}
 )
 
 // parsePublic decodes the public half of a key file; nil for a secret key.

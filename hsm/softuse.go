@@ -3,6 +3,8 @@ package hsm
 import (
 	"context"
 	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rand"
 
 	"hufu/internal/gm"
@@ -96,7 +98,7 @@ func (s *Soft) Signer(ctx context.Context, label string) (crypto.Signer, error) 
 			return sig, nil
 		})
 	}
-	return &signer{ctx: ctx, label: label, pub: key.info.Public, sign: sign}, nil
+	return NewSigner(ctx, label, key.info.Public, sign), nil
 }
 
 // Decrypter returns the decrypter of a key.
@@ -114,21 +116,46 @@ func (s *Soft) Decrypter(ctx context.Context, label string) (crypto.Decrypter, e
 			return plain, nil
 		})
 	}
-	return &decrypter{ctx: ctx, label: label, pub: key.info.Public, open: open}, nil
+	return NewDecrypter(ctx, label, key.info.Public, open), nil
 }
 
-// Wrap seals data with SM4-GCM.
+// Wrap seals data with SM4-GCM or AES-256-GCM, after a random nonce of 12 octets.
 func (s *Soft) Wrap(ctx context.Context, label string, data, aad []byte) ([]byte, error) {
-	if len(data) > maxWrap {
-		return nil, ErrMechanism.With("wrap %d octets with key %q: at most %d", len(data), label, maxWrap)
+	if len(data) > MaxWrap {
+		return nil, ErrMechanism.With("wrap %d octets with key %q: at most %d", len(data), label, MaxWrap)
 	}
-	return s.secret(ctx, label, UseWrap, func(key []byte) ([]byte, error) { return gm.Seal(key, data, aad) })
+	return s.secret(ctx, label, UseWrap, func(key []byte) ([]byte, error) {
+		if len(key) == gm.KeySize {
+			return gm.Seal(key, data, aad)
+		}
+		aead, err := aesGCM(key)
+		if err != nil {
+			return nil, err
+		}
+		return aead.Seal(nil, nil, data, aad), nil
+	})
+}
+
+// aesGCM returns AES-256-GCM with the random nonce that it draws itself before the ciphertext.
+func aesGCM(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, ErrUnavailable.With("AES key of %d octets: %w", len(key), err)
+	}
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 // Unwrap opens what Wrap sealed.
 func (s *Soft) Unwrap(ctx context.Context, label string, wrapped, aad []byte) ([]byte, error) {
 	return s.secret(ctx, label, UseWrap, func(key []byte) ([]byte, error) {
-		data, err := gm.Open(key, wrapped, aad)
+		var data []byte
+		aead, err := aesGCM(key)
+		switch {
+		case len(key) == gm.KeySize:
+			data, err = gm.Open(key, wrapped, aad)
+		case err == nil:
+			data, err = aead.Open(nil, nil, wrapped, aad)
+		}
 		if err != nil {
 			return nil, ErrNotAuthentic.With("unwrap with key %q", label)
 		}

@@ -12,6 +12,7 @@ const (
 	RSA2048 = "rsa2048"
 	RSA3072 = "rsa3072"
 	SM4     = "sm4"
+	AES256  = "aes256" // for master keys of devices without SM4
 )
 
 // Uses, as devices name them.
@@ -79,8 +80,8 @@ var purposes = map[string]purpose{
 	TokenRS256: {use: useSign, algorithms: []string{RSA2048, RSA3072}},
 	TokenSM2:   {use: useSign, algorithms: []string{SM2}},
 	Envelope:   {use: useDecrypt, algorithms: []string{SM2}},
-	Master:     {use: useWrap, algorithms: []string{SM4}},
-	KMCMaster:  {use: useWrap, algorithms: []string{SM4}, pinned: true},
+	Master:     {use: useWrap, algorithms: []string{SM4, AES256}},
+	KMCMaster:  {use: useWrap, algorithms: []string{SM4, AES256}, pinned: true},
 }
 
 // dataSizes are the sizes of data keys in octets.

@@ -18,7 +18,7 @@ func (s *suite) life(t *testing.T) {
 		t.Run(algorithm, func(t *testing.T) {
 			d := s.device(t)
 			made := key(t, d, algorithm, "")
-			if (made.Public == nil) != (algorithm == hsm.SM4 || algorithm == hsm.HMACSM3) {
+			if (made.Public == nil) != (algorithm == hsm.SM4 || algorithm == hsm.AES256 || algorithm == hsm.HMACSM3) {
 				t.Errorf("public half is %T", made.Public)
 			}
 			if err := d.Close(); err != nil {
@@ -90,7 +90,7 @@ func (s *suite) specs(t *testing.T) {
 // uses: a key made for one thing does no other.
 func (s *suite) uses(t *testing.T) {
 	d, ctx := s.device(t), t.Context()
-	for _, spec := range []hsm.Spec{{Algorithm: hsm.SM2, Use: hsm.UseSign}, {Algorithm: hsm.SM2, Use: hsm.UseDecrypt}, {Algorithm: hsm.SM4}, {Algorithm: hsm.HMACSM3}, {Algorithm: hsm.P256}} {
+	for _, spec := range []hsm.Spec{{Algorithm: hsm.SM2, Use: hsm.UseSign}, {Algorithm: hsm.SM2, Use: hsm.UseDecrypt}, {Algorithm: hsm.SM4}, {Algorithm: hsm.AES256}, {Algorithm: hsm.HMACSM3}, {Algorithm: hsm.P256}} {
 		if !s.has(spec.Algorithm) {
 			continue
 		}

@@ -32,6 +32,8 @@ func Run(t *testing.T, open Opener, lacks ...string) {
 		{"Nonces", hsm.SM2, s.nonces},
 		{"Decrypt", hsm.SM2, s.decrypt},
 		{"Wrap", hsm.SM4, s.wrap},
+		{"WrapAES", hsm.AES256, s.wrapAES},
+		{"Inside", "", s.inside},
 		{"MAC", hsm.HMACSM3, s.mac},
 		{"Parallel", hsm.SM2, s.parallel},
 		{"Destroyed", hsm.SM2, s.destroyed},
@@ -50,7 +52,7 @@ type suite struct {
 	lacks []string
 }
 
-var algorithms = []string{hsm.SM2, hsm.P256, hsm.RSA2048, hsm.RSA3072, hsm.SM4, hsm.HMACSM3}
+var algorithms = []string{hsm.SM2, hsm.P256, hsm.RSA2048, hsm.RSA3072, hsm.SM4, hsm.AES256, hsm.HMACSM3}
 
 func (s *suite) has(algorithm string) bool { return !slices.Contains(s.lacks, algorithm) }
 

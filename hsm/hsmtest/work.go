@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"errors"
 	"sync"
 	"testing"
 
@@ -154,9 +155,13 @@ func (s *suite) decrypt(t *testing.T) {
 }
 
 // wrap: what is wrapped comes back under the same key and aad, and under nothing else.
-func (s *suite) wrap(t *testing.T) {
+func (s *suite) wrap(t *testing.T) { s.wrapUnder(t, hsm.SM4) }
+
+func (s *suite) wrapAES(t *testing.T) { s.wrapUnder(t, hsm.AES256) }
+
+func (s *suite) wrapUnder(t *testing.T, algorithm string) {
 	d, ctx := s.device(t), t.Context()
-	k, other := key(t, d, hsm.SM4, "").Label, key(t, d, hsm.SM4, "").Label
+	k, other := key(t, d, algorithm, "").Label, key(t, d, algorithm, "").Label
 	for _, data := range [][]byte{{}, []byte("0123456789abcdef"), make([]byte, 64<<10)} {
 		aad := []byte("row 17")
 		wrapped, err := d.Wrap(ctx, k, data, aad)
@@ -188,6 +193,70 @@ func (s *suite) wrap(t *testing.T) {
 	}
 	_, err := d.Wrap(ctx, k, make([]byte, 64<<10+1), nil)
 	want(t, "too large", err, hsm.ErrMechanism)
+}
+
+// inside: keys that stand outside are opened within the device, each under its own master and aad only.
+func (s *suite) inside(t *testing.T) {
+	d, ctx := s.device(t), t.Context()
+	in, ok := d.(hsm.Inside)
+	if !ok {
+		return // the device does not claim it
+	}
+	algorithm := hsm.SM4
+	if !s.has(algorithm) {
+		algorithm = hsm.AES256
+	}
+	k, other := key(t, d, algorithm, "").Label, key(t, d, algorithm, "").Label
+	aad, e := []byte("row 17"), bytes.Repeat([]byte{7}, 32)
+	wrapped, pub, err := in.GenerateInside(ctx, k, aad)
+	if errors.Is(err, hsm.ErrMechanism) {
+		return // it says that it cannot
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := d.Keys(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		sig, err := in.SignInside(ctx, k, wrapped, aad, pub, e)
+		if err != nil || !gm.VerifyE(pub, e, sig) {
+			t.Fatalf("signature of a wrapped key: %v", err)
+		}
+	}
+	second, pub2, err := in.GenerateInside(ctx, k, aad)
+	if err != nil || pub2.Equal(pub) {
+		t.Fatalf("a second key: %v", err)
+	}
+	for what, sign := range map[string]func() ([]byte, error){
+		"other aad":            func() ([]byte, error) { return in.SignInside(ctx, k, wrapped, []byte("row 18"), pub, e) },
+		"other master":         func() ([]byte, error) { return in.SignInside(ctx, other, wrapped, aad, pub, e) },
+		"cut off":              func() ([]byte, error) { return in.SignInside(ctx, k, wrapped[:len(wrapped)-1], aad, pub, e) },
+		"nothing":              func() ([]byte, error) { return in.SignInside(ctx, k, nil, aad, pub, e) },
+		"flipped bit":          func() ([]byte, error) { return in.SignInside(ctx, k, flip(wrapped, 0), aad, pub, e) },
+		"flipped in the heart": func() ([]byte, error) { return in.SignInside(ctx, k, flip(wrapped, len(wrapped)/2), aad, pub, e) },
+		"flipped at the end":   func() ([]byte, error) { return in.SignInside(ctx, k, flip(wrapped, len(wrapped)-1), aad, pub, e) },
+	} {
+		_, err := sign()
+		want(t, what, err, hsm.ErrNotAuthentic)
+	}
+	_, err = in.SignInside(ctx, k, second, aad, pub, e)
+	if !errors.Is(err, hsm.ErrSignature) && !errors.Is(err, hsm.ErrNotAuthentic) {
+		t.Errorf("another key's octets under this public half: %v", err)
+	}
+	_, err = in.SignInside(ctx, k, wrapped, aad, pub, e[:31])
+	want(t, "e of 31 octets", err, hsm.ErrMechanism)
+	after, err := d.Keys(ctx)
+	if err != nil || len(after) != len(before) {
+		t.Errorf("the device holds %d keys, before %d: an opened key stayed (%v)", len(after), len(before), err)
+	}
+}
+
+func flip(b []byte, at int) []byte {
+	bad := bytes.Clone(b)
+	bad[at] ^= 0x80
+	return bad
 }
 
 // mac: stable for a key, different for another key or input.
