@@ -28,7 +28,7 @@ var doors = []struct {
 }{
 	{"github.com/emmansun/gmsm", []string{"internal/gm"}, true},
 	{"github.com/tjfoc/gmsm", []string{"internal/gm/selftest", "internal/tlcp"}, true},
-	{"github.com/miekg/pkcs11", []string{"hsm"}, false},
+	{"github.com/miekg/pkcs11", []string{"hsm/pkcs11"}, false},
 	{"github.com/ory/fosite", []string{"oidc"}, false},
 	{"github.com/go-webauthn/webauthn", []string{"identity/login"}, false},
 	{"github.com/jackc/pgx", []string{"store"}, false},
