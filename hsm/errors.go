@@ -32,4 +32,21 @@ var (
 		"The device has been closed. Start the server again.", "密码设备已关闭。请重新启动服务。")
 	ErrSignature = fault.New(fault.Unavailable, "hsm.wrong-signature",
 		"The device made a wrong signature, which was withheld. Have the device examined before using it again.", "密码设备产生了错误签名，已予拦截。请检修设备后再使用。")
+	ErrMoved = fault.New(fault.Unavailable, "hsm.key-moved",
+		"The device shows another key where this one was; it is not used. Have the device's keys restored as they were, or destroy this label.",
+		"密码设备在该位置上显示的是另一个密钥，系统已停用。请恢复设备中的密钥，或销毁该标签。")
+	ErrNoIndex = fault.New(fault.Conflict, "hsm.no-index",
+		"No free key index is left that may be used. Make a key at the device's console, and add its index to the configuration.",
+		"没有可用的空闲密钥索引。请在密码设备管理端生成密钥，并将其索引加入配置。")
+	ErrNotReplicated = fault.New(fault.Conflict, "hsm.not-replicated",
+		"The devices do not hold the same key. Let all of them run and share one key set, then try again.",
+		"各密码设备中的密钥不一致。请确认所有设备正常运行并同步同一密钥集后重试。")
+	ErrProfile = fault.New(fault.Invalid, "hsm.profile",
+		"The device contradicts its profile. Choose the profile of its vendor and firmware, or correct the profile.", "设备与其配置文件不符。请选择与厂商及固件相符的配置文件，或加以更正。")
+	ErrPINLocked = fault.New(fault.Unavailable, "hsm.pin-locked",
+		"The PIN of the device is locked. Have its security officer unlock it, then start again.", "设备 PIN 已锁定。请由设备安全管理员解锁后重新启动。")
+	ErrNoDriver = fault.New(fault.Invalid, "hsm.no-driver",
+		"This build has no driver for hardware. Use a build made with CGO_ENABLED=1.", "此版本不含硬件驱动。请使用以 CGO_ENABLED=1 构建的版本。")
+	ErrChanged = fault.New(fault.Unavailable, "hsm.key-changed",
+		"Where this key was the device now shows another one, which was not used. Have the device and its backups examined.", "设备在该密钥的位置上出现了另一个密钥，系统未予使用。请检查设备及其备份。")
 )
