@@ -32,9 +32,6 @@ var (
 		"The device has been closed. Start the server again.", "密码设备已关闭。请重新启动服务。")
 	ErrSignature = fault.New(fault.Unavailable, "hsm.wrong-signature",
 		"The device made a wrong signature, which was withheld. Have the device examined before using it again.", "密码设备产生了错误签名，已予拦截。请检修设备后再使用。")
-	ErrMoved = fault.New(fault.Unavailable, "hsm.key-moved",
-		"The device shows another key where this one was; it is not used. Have the device's keys restored as they were, or destroy this label.",
-		"密码设备在该位置上显示的是另一个密钥，系统已停用。请恢复设备中的密钥，或销毁该标签。")
 	ErrNoIndex = fault.New(fault.Conflict, "hsm.no-index",
 		"No free key index is left that may be used. Make a key at the device's console, and add its index to the configuration.",
 		"没有可用的空闲密钥索引。请在密码设备管理端生成密钥，并将其索引加入配置。")
