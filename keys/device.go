@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"time"
 )
 
@@ -48,4 +49,12 @@ type DeviceWork interface {
 	Decrypter(ctx context.Context, label string) (crypto.Decrypter, error)
 	Wrap(ctx context.Context, label string, data, aad []byte) ([]byte, error)
 	Unwrap(ctx context.Context, label string, wrapped, aad []byte) ([]byte, error)
+}
+
+// Inside is what a device may offer besides; hsm.Inside satisfies it. Keys that stand outside are made and opened within the device, for one
+// signature at a time, and their private halves are never in our memory. A device or master key that cannot do so answers
+// with a fault of kind Invalid.
+type Inside interface {
+	GenerateInside(ctx context.Context, master string, aad []byte) (wrapped []byte, public *ecdsa.PublicKey, err error)
+	SignInside(ctx context.Context, master string, wrapped, aad []byte, public *ecdsa.PublicKey, e []byte) ([]byte, error)
 }

@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"crypto"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type Config struct {
 	Store  Store
 	Device Device
 	Now    func() time.Time // time.Now when nil
+	PIN    PINCost          // DefaultPINCost when zero; tests take less
 }
 
 // Keys is the service. It is safe for concurrent use.
@@ -29,6 +31,9 @@ type Keys struct {
 	store  Store
 	device Device
 	now    func() time.Time
+
+	pinCost    PINCost
+	stretching chan struct{} // places for PINs being tried
 
 	making sync.Mutex // one key is made at a time on this node
 
@@ -49,7 +54,16 @@ func New(c Config) (*Keys, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Keys{store: c.Store, device: c.Device, now: c.Now, current: map[string]known{}}, nil
+	if c.PIN == (PINCost{}) {
+		c.PIN = DefaultPINCost
+	}
+	if err := c.PIN.check(); err != nil {
+		return nil, err
+	}
+	return &Keys{
+		store: c.Store, device: c.Device, now: c.Now, current: map[string]known{},
+		pinCost: c.PIN, stretching: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}, nil
 }
 
 func (k *Keys) time() time.Time { return k.now().UTC().Truncate(time.Microsecond) }

@@ -212,7 +212,7 @@ func TestOnlyTheSystemAndSuperAdministratorsChangeKeys(t *testing.T) {
 		ok(t, "ensure", err)
 		m, err := k.Many(system, keys.ManySeal, "master")
 		ok(t, "many", err)
-		id, _, err := m.Generate(ctx, "seal 1")
+		id, _, err := m.Generate(ctx, "seal 1", ownerHalf)
 		ok(t, "generate", err)
 		for _, who := range []actor.Actor{{}, clerk, {Subject: "p3", Capacity: actor.Person}} {
 			_, ensure := k.Ensure(ctx, who, "log", keys.Log, keys.SM2)
@@ -350,7 +350,7 @@ func TestStopsAtEveryDoor(t *testing.T) {
 		"many": func(ctx context.Context, k *keys.Keys) error {
 			m, err := k.Many(system, keys.ManySeal, "master")
 			if err == nil {
-				_, _, err = m.Generate(ctx, "seal")
+				_, _, err = m.Generate(ctx, "seal", ownerHalf)
 			}
 			return err
 		},
@@ -445,13 +445,10 @@ func TestKeysOutliveTheDevicesSession(t *testing.T) {
 		r.unlock(t)
 		m, err := r.node(t).Many(system, keys.ManySeal, "master")
 		ok(t, "many", err)
-		id, pub, err := m.Generate(t.Context(), "seal 1")
+		id, pub, err := m.Generate(t.Context(), "seal 1", ownerHalf)
 		ok(t, "generate", err)
 		ok(t, "close", first.Close())
-		_, err = m.Signer(t.Context(), id)
-		ok(t, "reading the row needs no device", err)
-		s, _ := m.Signer(t.Context(), id)
-		_, err = s.Sign(nil, []byte("m"), gm.Message)
+		_, err = m.Signer(t.Context(), id, clerk, byHalf)
 		want(t, "signing with the device closed", err, hsm.ErrClosed)
 
 		r.device, err = hsm.OpenSoft(dir, []byte(hsmtest.Passphrase), hsm.Options{KDF: hsmtest.QuickKDF})
@@ -459,7 +456,7 @@ func TestKeysOutliveTheDevicesSession(t *testing.T) {
 		t.Cleanup(func() { r.device.Close() })
 		m, err = r.node(t).Many(system, keys.ManySeal, "master")
 		ok(t, "many", err)
-		s, err = m.Signer(t.Context(), id)
+		s, err := m.Signer(t.Context(), id, clerk, byHalf)
 		ok(t, "signer", err)
 		if _, err := gm.SignMessage(s, []byte("m")); err != nil || !equal(s.Public(), pub) {
 			t.Errorf("after the restart: %v", err)

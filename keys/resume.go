@@ -114,7 +114,7 @@ func (k *Keys) voidHalfMade(ctx context.Context) error {
 				if ok, err := w.ReplaceWrapped(before, after); err != nil || !ok {
 					return err
 				}
-				if err := w.Record(ofWrapped(after, system, "key.void", after.Destroyed)); err != nil {
+				if err := errors.Join(w.DropOwner(after.ID), w.Record(ofWrapped(after, system, "key.void", after.Destroyed))); err != nil {
 					return err
 				}
 			}

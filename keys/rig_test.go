@@ -23,9 +23,15 @@ import (
 var (
 	_ keys.Device = hsm.Device(nil)
 
-	system = actor.ForSystem("test")
-	chief  = actor.Actor{Subject: "p1", Capacity: actor.Official, Roles: []actor.Role{actor.RoleSuperAdmin}}
-	clerk  = actor.Actor{Subject: "p2", Capacity: actor.Official, Roles: []actor.Role{actor.RoleApprover, actor.RoleBusinessAdmin}}
+	system  = actor.ForSystem("test")
+	chief   = actor.Actor{Subject: "p1", Capacity: actor.Official, Roles: []actor.Role{actor.RoleSuperAdmin}}
+	goodPIN = []byte("Hufu-seal-2026")
+
+	// Keys whose test is about something else are held by a half.
+	ownerHalf = keys.Enrolment{Half: []byte("a half of thirty-two octets, fine")[:32]}
+	byHalf    = keys.Consent{Half: ownerHalf.Half, Kind: "document"}
+
+	clerk = actor.Actor{Subject: "p2", Capacity: actor.Official, Roles: []actor.Role{actor.RoleApprover, actor.RoleBusinessAdmin}}
 )
 
 // rig is a device and a database, with as many nodes on them as a test wants.
@@ -69,7 +75,7 @@ func (r rig) node(t *testing.T) *keys.Keys {
 
 func (r rig) nodeWith(t *testing.T, s keys.Store, d keys.Device) *keys.Keys {
 	t.Helper()
-	k, err := keys.New(keys.Config{Store: s, Device: d, Now: r.clock.now})
+	k, err := keys.New(keys.Config{Store: s, Device: d, Now: r.clock.now, PIN: keys.PINCost{Memory: 64, Passes: 1, Lanes: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

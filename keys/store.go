@@ -88,8 +88,16 @@ type DataVersion struct {
 type Control string
 
 const (
-	ByPlatform Control = "platform" // the service uses it as its rules say
-	ByOwner    Control = "owner"    // sole control: each use needs the owner's activation; Signer refuses it
+	ByPlatform Control = "platform" // made before there was sole control: it signs nothing until Adopt
+	ByOwner    Control = "owner"    // sole control: each use needs the owner's activation
+)
+
+// Form says where a many key is opened.
+type Form string
+
+const (
+	FormWrapped Form = "wrapped" // in memory, for one signature ("HSM-wrapped")
+	FormInside  Form = "inside"  // within the device, for one signature ("HSM-backed")
 )
 
 // Wrapped is one of many keys: an SM2 key that lives in the database, wrapped by a master key.
@@ -98,6 +106,7 @@ type Wrapped struct {
 	Label         string // the owner's word for it; may be personal, so it goes into no record
 	Purpose       string
 	Control       Control
+	Form          Form
 	State         State // Making, Active, Destroyed or Void
 	Master        string
 	MasterVersion uint32
@@ -124,7 +133,9 @@ type R interface {
 	Wrapped(id string) (Wrapped, error)
 	// HalfMade returns at most limit many keys in state Making that were begun before a time.
 	HalfMade(before time.Time, limit int) ([]Wrapped, error)
-	// Under reports whether any data key or many key that still works is wrapped by a version of a master key.
+	Owners
+	// Under reports whether any data key, many key, owner's half or standing activation that still works is wrapped by a
+	// version of a master key.
 	Under(master string, version uint32) (bool, error)
 }
 
@@ -146,6 +157,7 @@ type Shelf interface {
 	// ReplaceData writes after where purpose, number, state, recorded, master and master version are as in before.
 	ReplaceData(before, after DataVersion) (bool, error)
 	InsertWrapped(w Wrapped) error
-	// ReplaceWrapped writes after where id, state, master and master version are as in before.
+	// ReplaceWrapped writes after where id, state, master, master version and the wrapped octets are as in before.
 	ReplaceWrapped(before, after Wrapped) (bool, error)
+	OwnersShelf
 }

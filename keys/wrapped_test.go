@@ -5,7 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
-	"errors"
+	"crypto/rand"
 	"strings"
 	"sync"
 	"testing"
@@ -65,7 +65,7 @@ func TestMasterKeyIsKeptWhileOthersStandUnderIt(t *testing.T) {
 		ok(t, "ensure", err)
 		m, err := k.Many(system, keys.ManySeal, "seal-master")
 		ok(t, "many", err)
-		id, _, err := m.Generate(ctx, "seal 1")
+		id, _, err := m.Generate(ctx, "seal 1", ownerHalf)
 		ok(t, "generate", err)
 		for _, label := range []string{"master", "seal-master"} {
 			_, err = k.Rotate(ctx, chief, label)
@@ -94,14 +94,18 @@ func TestManyKeysSign(t *testing.T) {
 		ctx := t.Context()
 		m, err := r.node(t).Many(system, keys.ManySeal, "master")
 		ok(t, "many", err)
-		id, pub, err := m.Generate(ctx, "seal 1")
+		id, pub, err := m.Generate(ctx, "seal 1", ownerHalf)
 		ok(t, "generate", err)
-		s, err := m.Signer(ctx, id)
+		s, err := m.Signer(ctx, id, clerk, byHalf)
 		ok(t, "signer", err)
 		sig, err := s.Sign(nil, []byte("message"), gm.Message)
 		if err != nil || !gm.Verify(pub.(*ecdsa.PublicKey), []byte("message"), sig) {
 			t.Errorf("message: %v", err)
 		}
+		_, err = s.Sign(nil, []byte("message"), gm.Message)
+		want(t, "a second signature by one consent", err, keys.ErrActivation)
+		s, err = m.Signer(ctx, id, clerk, byHalf)
+		ok(t, "signer", err)
 		if _, err := gm.SignMessage(s, []byte("message")); err != nil {
 			t.Errorf("digest: %v", err)
 		}
@@ -116,7 +120,7 @@ func TestManyKeysSign(t *testing.T) {
 			}
 		}
 		ended, cancel := context.WithCancel(ctx)
-		s, err = m.Signer(ended, id)
+		s, err = m.Signer(ended, id, clerk, byHalf)
 		ok(t, "signer", err)
 		cancel()
 		_, err = s.Sign(nil, make([]byte, 32), gm.Digest)
@@ -124,12 +128,12 @@ func TestManyKeysSign(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 32 {
 			wg.Go(func() {
-				id, _, err := m.Generate(ctx, "seal")
+				id, _, err := m.Generate(ctx, "seal", ownerHalf)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				s, err := m.Signer(ctx, id)
+				s, err := m.Signer(ctx, id, clerk, byHalf)
 				if err != nil {
 					t.Error(err)
 					return
@@ -151,16 +155,16 @@ func TestManyKeysResistTheirDatabase(t *testing.T) {
 		ctx := t.Context()
 		m, err := r.node(t).Many(system, keys.ManySeal, "master")
 		ok(t, "many", err)
-		a, _, err := m.Generate(ctx, "the mayor's seal")
+		a, _, err := m.Generate(ctx, "the mayor's seal", ownerHalf)
 		ok(t, "generate", err)
-		b, _, err := m.Generate(ctx, "the attacker's seal")
+		b, _, err := m.Generate(ctx, "the attacker's seal", ownerHalf)
 		ok(t, "generate", err)
 		var rowB keys.Wrapped
 		ok(t, "read", r.db.Keys().View(ctx, func(q keys.R) (err error) {
 			rowB, err = q.Wrapped(b)
 			return err
 		}))
-		owned := func(w *keys.Wrapped) { w.Control = keys.ByOwner }
+		free := func(w *keys.Wrapped) { w.Control = keys.ByPlatform }
 		for what, c := range map[string]struct {
 			edit func(*keys.Wrapped)
 			err  error
@@ -171,7 +175,7 @@ func TestManyKeysResistTheirDatabase(t *testing.T) {
 			"a public key off the curve":           {func(w *keys.Wrapped) { w.Public[10] ^= 1 }, keys.ErrDamaged},
 			"a flipped bit":                        {func(w *keys.Wrapped) { w.Wrapped[20] ^= 1 }, keys.ErrDamaged},
 			"no octets":                            {func(w *keys.Wrapped) { w.Wrapped = nil }, keys.ErrDamaged},
-			"sole control":                         {owned, keys.ErrActivation},
+			"sole control taken away":              {free, keys.ErrUnadopted},
 			"half-made":                            {func(w *keys.Wrapped) { w.State = keys.Making }, keys.ErrUnknown},
 			"destroyed":                            {func(w *keys.Wrapped) { w.State = keys.Destroyed }, keys.ErrUnknown},
 			"another purpose, as if it were ours":  {func(w *keys.Wrapped) { w.ID = b }, keys.ErrDamaged},
@@ -182,7 +186,7 @@ func TestManyKeysResistTheirDatabase(t *testing.T) {
 		} {
 			m, err := r.nodeWith(t, tampered{Store: r.db.Keys(), wrapped: c.edit}, r.device).Many(system, keys.ManySeal, "master")
 			ok(t, "many", err)
-			s, err := m.Signer(ctx, a)
+			s, err := m.Signer(ctx, a, clerk, byHalf)
 			if err == nil {
 				_, err = s.Sign(nil, make([]byte, 32), gm.Digest)
 			}
@@ -190,50 +194,55 @@ func TestManyKeysResistTheirDatabase(t *testing.T) {
 		}
 		holders, err := r.node(t).Many(system, keys.ManyHolder, "master")
 		ok(t, "many", err)
-		_, err = holders.Signer(ctx, a)
+		_, err = holders.Signer(ctx, a, clerk, byHalf)
 		want(t, "a seal's key asked for as a holder's", err, keys.ErrUnknown)
-		_, err = m.Signer(ctx, "nobody")
+		_, err = m.Signer(ctx, "nobody", clerk, byHalf)
 		want(t, "unknown", err, keys.ErrUnknown)
 		ok(t, "destroy", m.Destroy(ctx, system, a))
-		_, err = m.Signer(ctx, a)
+		_, err = m.Signer(ctx, a, clerk, byHalf)
 		want(t, "destroyed", err, keys.ErrUnknown)
 		want(t, "destroying twice", m.Destroy(ctx, system, a), keys.ErrUnknown)
 	})
 }
 
-// Sole control cannot be taken away by editing the row: the wrapped octets are bound to it.
-func TestControlIsBoundToTheKey(t *testing.T) {
+// legacy stores a key as it was made before there was sole control; made tells what its octets are bound to.
+func (r rig) legacy(t *testing.T, k *keys.Keys, made keys.Control) keys.Wrapped {
+	t.Helper()
+	private, err := gm.GenerateKey()
+	ok(t, "key", err)
+	w := keys.Wrapped{
+		ID: rand.Text(), Label: "seal", Purpose: keys.ManySeal, Control: keys.ByPlatform, Form: keys.FormWrapped, State: keys.Active,
+		Master: "master", MasterVersion: 1, Public: gm.Point(private.Public().(*ecdsa.PublicKey)), Made: r.clock.now(),
+	}
+	head := strings.Join([]string{"hufu many key v1", w.ID, keys.ManySeal, string(made), ""}, "\x00")
+	w.Wrapped, err = k.Wrap(t.Context(), "master", private.Bytes(), append([]byte(head), w.Public...))
+	ok(t, "wrap", err)
+	ok(t, "insert", r.db.Keys().Update(t.Context(), func(s keys.W) error { return s.InsertWrapped(w) }))
+	return w
+}
+
+// A key from before signs nothing until it is adopted; and sole control cannot be taken away by editing the row, since the
+// wrapped octets are bound to it.
+func TestKeysFromBeforeAreAdopted(t *testing.T) {
 	each(t, func(t *testing.T, r rig) {
 		ctx, k := t.Context(), r.node(t)
 		m, err := k.Many(system, keys.ManySeal, "master")
 		ok(t, "many", err)
-		id, _, err := m.Generate(ctx, "seal 1")
-		ok(t, "generate", err)
-		private, err := gm.GenerateKey()
-		ok(t, "key", err)
-		point := gm.Point(private.Public().(*ecdsa.PublicKey))
-		for _, c := range []struct {
-			made, row keys.Control
-			err       error
-		}{
-			{keys.ByPlatform, keys.ByPlatform, nil}, // shows that the octets are well made
-			{keys.ByOwner, keys.ByOwner, keys.ErrActivation},
-			{keys.ByOwner, keys.ByPlatform, keys.ErrDamaged},
-		} {
-			head := strings.Join([]string{"hufu many key v1", id, keys.ManySeal, string(c.made), ""}, "\x00")
-			wrapped, err := k.Wrap(ctx, "master", private.Bytes(), append([]byte(head), point...))
-			ok(t, "wrap", err)
-			edit := func(row *keys.Wrapped) { row.Public, row.Wrapped, row.Control = point, wrapped, c.row }
-			m, err := r.nodeWith(t, tampered{Store: r.db.Keys(), wrapped: edit}, r.device).Many(system, keys.ManySeal, "master")
-			ok(t, "many", err)
-			s, err := m.Signer(ctx, id)
-			if err == nil {
-				_, err = s.Sign(nil, make([]byte, 32), gm.Digest)
-			}
-			if !errors.Is(err, c.err) {
-				t.Errorf("made for control by %s, row says %s: %v, want %v", c.made, c.row, err, c.err)
-			}
+		old := r.legacy(t, k, keys.ByPlatform)
+		_, err = m.Signer(ctx, old.ID, clerk, byHalf)
+		want(t, "before adoption", err, keys.ErrUnadopted)
+		want(t, "with a bad PIN", m.Adopt(ctx, clerk, old.ID, keys.Enrolment{PIN: []byte("12345678")}), keys.ErrPINForm)
+		ok(t, "adopt", m.Adopt(ctx, clerk, old.ID, keys.Enrolment{PIN: goodPIN}))
+		s, err := m.Signer(ctx, old.ID, clerk, keys.Consent{PIN: goodPIN, Kind: "document"})
+		ok(t, "signer", err)
+		_, err = gm.SignMessage(s, []byte("m"))
+		ok(t, "sign", err)
+		want(t, "twice", m.Adopt(ctx, clerk, old.ID, ownerHalf), keys.ErrState)
+		if r.records(t, "key.adopt", old.ID) != 1 {
+			t.Error("the adoption is not in the record")
 		}
+		forged := r.legacy(t, k, keys.ByOwner)
+		want(t, "an owner's key in the guise of an old one", m.Adopt(ctx, clerk, forged.ID, ownerHalf), keys.ErrDamaged)
 	})
 }
 
@@ -243,7 +252,7 @@ func TestHalfMadeKeysAreVoided(t *testing.T) {
 		f := &fuse{at: 2} // behind the first write, before the key is active
 		m, err := r.nodeWith(t, crashStore{r.db.Keys(), f}, r.device).Many(system, keys.ManySeal, "master")
 		ok(t, "many", err)
-		_, _, err = m.Generate(ctx, "seal 1")
+		_, _, err = m.Generate(ctx, "seal 1", ownerHalf)
 		want(t, "generate", err, errCrash)
 		half := func() (n int) {
 			ok(t, "read", r.db.Keys().View(ctx, func(q keys.R) error {

@@ -91,11 +91,11 @@ func (t keyTx) ReplaceData(before, after keys.DataVersion) (bool, error) {
 	return changed(n, err, "change data key %s", before.Purpose)
 }
 
-const wrappedRow = `SELECT id, label, purpose, control, state, master, master_version, public, wrapped, made_at, destroyed_at FROM wrapped_key`
+const wrappedRow = `SELECT id, label, purpose, control, form, state, master, master_version, public, wrapped, made_at, destroyed_at FROM wrapped_key`
 
 func scanWrapped(s scanner) (w keys.Wrapped, err error) {
 	var made, destroyed int64
-	err = s.Scan(&w.ID, &w.Label, &w.Purpose, &w.Control, &w.State, &w.Master, &w.MasterVersion, &w.Public, &w.Wrapped, &made, &destroyed)
+	err = s.Scan(&w.ID, &w.Label, &w.Purpose, &w.Control, &w.Form, &w.State, &w.Master, &w.MasterVersion, &w.Public, &w.Wrapped, &made, &destroyed)
 	w.Made, w.Destroyed = fromMicros(made), fromMicros(destroyed)
 	return w, err
 }
@@ -121,7 +121,9 @@ func (t keyTx) HalfMade(before time.Time, limit int) ([]keys.Wrapped, error) {
 
 func (t keyTx) Under(master string, version uint32) (under bool, err error) {
 	err = t.one([]any{&under}, `SELECT EXISTS (SELECT 1 FROM data_key WHERE master = $1 AND master_version = $2)
-		OR EXISTS (SELECT 1 FROM wrapped_key WHERE master = $1 AND master_version = $2 AND state IN ('making', 'active'))`, master, version)
+		OR EXISTS (SELECT 1 FROM wrapped_key WHERE master = $1 AND master_version = $2 AND state IN ('making', 'active'))
+		OR EXISTS (SELECT 1 FROM key_owner WHERE master = $1 AND master_version = $2)
+		OR EXISTS (SELECT 1 FROM key_standing WHERE master = $1 AND master_version = $2 AND state = 'active')`, master, version)
 	if err != nil {
 		return false, fmt.Errorf("look for keys under %s/%d: %w", master, version, err)
 	}
@@ -129,9 +131,9 @@ func (t keyTx) Under(master string, version uint32) (under bool, err error) {
 }
 
 func (t keyTx) InsertWrapped(w keys.Wrapped) error {
-	_, err := t.exec(`INSERT INTO wrapped_key (id, label, purpose, control, state, master, master_version, public, wrapped, made_at, destroyed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		w.ID, w.Label, w.Purpose, w.Control, w.State, w.Master, w.MasterVersion, octets(w.Public), octets(w.Wrapped),
+	_, err := t.exec(`INSERT INTO wrapped_key (id, label, purpose, control, form, state, master, master_version, public, wrapped, made_at, destroyed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		w.ID, w.Label, w.Purpose, w.Control, w.Form, w.State, w.Master, w.MasterVersion, octets(w.Public), octets(w.Wrapped),
 		micros(w.Made), micros(w.Destroyed))
 	if err != nil {
 		return fmt.Errorf("insert wrapped key: %w", err)
@@ -140,10 +142,10 @@ func (t keyTx) InsertWrapped(w keys.Wrapped) error {
 }
 
 func (t keyTx) ReplaceWrapped(before, after keys.Wrapped) (bool, error) {
-	n, err := t.exec(`UPDATE wrapped_key SET state = $5, master = $6, master_version = $7, wrapped = $8, destroyed_at = $9
-		WHERE id = $1 AND state = $2 AND master = $3 AND master_version = $4`,
-		before.ID, before.State, before.Master, before.MasterVersion,
-		after.State, after.Master, after.MasterVersion, octets(after.Wrapped), micros(after.Destroyed))
+	n, err := t.exec(`UPDATE wrapped_key SET control = $6, state = $7, master = $8, master_version = $9, wrapped = $10, destroyed_at = $11
+		WHERE id = $1 AND state = $2 AND master = $3 AND master_version = $4 AND wrapped = $5`,
+		before.ID, before.State, before.Master, before.MasterVersion, octets(before.Wrapped),
+		after.Control, after.State, after.Master, after.MasterVersion, octets(after.Wrapped), micros(after.Destroyed))
 	return changed(n, err, "change wrapped key %s", before.ID)
 }
 

@@ -48,6 +48,43 @@ func (k authorityKeys) Ensure(ctx context.Context, a actor.Actor, label, algorit
 	return k.Keys.Signer(ctx, label)
 }
 
+// sealKeys keeps the seals' keys under a half that the server itself holds, until owners bring their own: so the
+// platform can stamp, as docs/THREATS.md says. Keys from before there were halves are adopted when they are used.
+type sealKeys struct {
+	many *keys.Many
+	half []byte
+}
+
+// newSealKeys derives the half from a data key.
+func newSealKeys(ctx context.Context, k *keys.Keys, by actor.Actor) (sealKeys, error) {
+	many, err := k.Many(by, keys.ManySeal, "seal-master")
+	if err != nil {
+		return sealKeys{}, err
+	}
+	data, err := k.EnsureData(ctx, by, keys.DataPages)
+	if err != nil {
+		return sealKeys{}, err
+	}
+	half := gm.HMAC(data.All[1], []byte("hufu half of the seals' keys"))
+	return sealKeys{many, half[:]}, nil
+}
+
+func (s sealKeys) Generate(ctx context.Context, label string) (string, crypto.PublicKey, error) {
+	return s.many.Generate(ctx, label, keys.Enrolment{Half: s.half})
+}
+
+func (s sealKeys) Signer(ctx context.Context, id string) (crypto.Signer, error) {
+	by, consent := actor.ForSystem("seal"), keys.Consent{Half: s.half, Kind: "document"}
+	signer, err := s.many.Signer(ctx, id, by, consent)
+	if !errors.Is(err, keys.ErrUnadopted) {
+		return signer, err
+	}
+	if err := s.many.Adopt(ctx, by, id, keys.Enrolment{Half: s.half}); err != nil {
+		return nil, err
+	}
+	return s.many.Signer(ctx, id, by, consent)
+}
+
 // sealMaker is the authority's seal-maker service.
 type sealMaker struct{ *ca.Authority }
 
