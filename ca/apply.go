@@ -64,7 +64,8 @@ func (a *Authority) Apply(ctx context.Context, by actor.Actor, q Request) (Appli
 	if automatic(by, p, q, holder) {
 		app.State, app.DecidedAt = Approved, app.At
 	}
-	if _, err := a.prepare(draft{p, request.PublicKey, holder, app.Facts, app.ID}, a.issuer(p.Issuer)); err != nil {
+	parent, _ := a.newestIssuer(p.Issuer)
+	if _, err := a.prepare(draft{p, request.PublicKey, holder, app.Facts, app.ID}, parent); err != nil {
 		return Application{}, err // what could not be issued is refused now, not after the approval
 	}
 	err = a.Store.Update(ctx, func(w W) error {

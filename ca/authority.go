@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -135,6 +136,38 @@ func (a *Authority) issuer(name string) *issuer {
 	return a.issuers[name]
 }
 
+// generation names the n-th authority made under a profile: "issuing", "issuing-2", …
+func generation(profile string, n int) string {
+	if n == 1 {
+		return profile
+	}
+	return profile + "-" + strconv.Itoa(n)
+}
+
+// newestIssuer returns the youngest authority made under a profile, which is the one that signs, and its number; nil and 0
+// when there is none. Older ones go on signing their lists and answers.
+func (a *Authority) newestIssuer(profile string) (newest *issuer, n int) {
+	for {
+		i := a.issuer(generation(profile, n+1))
+		if i == nil {
+			return newest, n
+		}
+		newest, n = i, n+1
+	}
+}
+
+// key returns the signer of an authority's key; ErrOffline when custodians have it.
+func (a *Authority) key(ctx context.Context, i *issuer) (crypto.Signer, error) {
+	if i.Offline() {
+		return nil, ErrOffline.With("key of %q", i.Name)
+	}
+	signer, err := a.Keys.Signer(ctx, i.KeyLabel)
+	if err != nil {
+		return nil, ErrIssuer.With("key of %q: %w", i.Name, err)
+	}
+	return signer, nil
+}
+
 // Issuers returns the certificates of the authorities, roots first, by name.
 func (a *Authority) Issuers() (names []string, chain map[string]*certs.Certificate) {
 	a.mu.RLock()
@@ -156,76 +189,4 @@ func (a *Authority) Issuers() (names []string, chain map[string]*certs.Certifica
 		}
 	})
 	return names, chain
-}
-
-// Bootstrap makes the authorities that profiles of holder "authority" describe and that are not there yet, the self-signed
-// ones first: a key in the device, then a certificate by the same steps as every other. Run again after a crash, it goes
-// on. Only the system or a super administrator may.
-func (a *Authority) Bootstrap(ctx context.Context, by actor.Actor) error {
-	if err := by.Require(actor.RoleSuperAdmin); err != nil {
-		return err
-	}
-	var todo []*Profile
-	for _, p := range a.Profiles {
-		if p.Holder == HolderAuthority && a.issuer(p.Name) == nil {
-			todo = append(todo, p)
-		}
-	}
-	slices.SortFunc(todo, func(x, y *Profile) int {
-		switch {
-		case x.selfSigned() == y.selfSigned():
-			return strings.Compare(x.Name, y.Name)
-		case x.selfSigned():
-			return -1
-		default:
-			return 1
-		}
-	})
-	for _, p := range todo {
-		if err := a.makeIssuer(ctx, by, p); err != nil {
-			return fmt.Errorf("make authority %q: %w", p.Name, err)
-		}
-	}
-	return nil
-}
-
-func (a *Authority) makeIssuer(ctx context.Context, by actor.Actor, p *Profile) error {
-	label := "ca-" + p.Name
-	own, err := a.Keys.Ensure(ctx, by, label, p.Keys[0], label)
-	if err != nil {
-		return err
-	}
-	parent := a.issuer(p.Issuer)
-	if parent == nil && !p.selfSigned() {
-		return ErrIssuer.With("issuer %q does not exist", p.Issuer)
-	}
-	draft := draft{profile: p, public: own.Public(), holder: Holder{ID: "authority:" + p.Name, Kind: HolderAuthority, Name: p.Title.ZH}}
-	ready, err := a.prepare(draft, parent)
-	if err != nil {
-		return err
-	}
-	signer := own
-	if parent != nil {
-		if signer, err = a.Keys.Signer(ctx, parent.KeyLabel); err != nil {
-			return ErrIssuer.With("key of %q: %w", parent.Name, err)
-		}
-	}
-	reserved, err := a.reserve(ctx, by, []*prepared{ready}, "bootstrap:"+p.Name)
-	if err != nil {
-		return err
-	}
-	signed, err := reserved[0].sign(signer)
-	if err != nil {
-		return err
-	}
-	err = a.Store.Update(ctx, func(w W) error {
-		if err := a.finish(w, by, signed); err != nil {
-			return err
-		}
-		return w.AddIssuer(Issuer{Name: p.Name, Parent: p.Issuer, KeyLabel: label, Certificate: signed.der})
-	})
-	if err != nil {
-		return err
-	}
-	return a.loadIssuers(ctx)
 }

@@ -52,13 +52,21 @@ var (
 
 func each(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
+	eachFresh(t, func(t *testing.T, w *world) {
+		if err := w.Bootstrap(t.Context(), actor.ForSystem("test")); err != nil {
+			t.Fatal(err)
+		}
+		f(t, w)
+	})
+}
+
+// eachFresh gives a world without authorities.
+func eachFresh(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := &world{db: db, keys: &memoryKeys{}, store: &faultyStore{Store: db.CA()}, now: start, t: t}
 		w.citizen = actor.Actor{Subject: "p1", Capacity: actor.Person}
 		w.open()
-		if err := w.Bootstrap(t.Context(), actor.ForSystem("test")); err != nil {
-			t.Fatal(err)
-		}
 		f(t, w)
 	})
 }

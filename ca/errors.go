@@ -26,4 +26,14 @@ var (
 		"Give one of the reasons that a certificate can be revoked for.", "请从可选的吊销原因中选择一个。")
 	ErrIssuer = fault.New(fault.Unavailable, "ca.issuer",
 		"The issuing authority cannot sign now. Try again later; your application is kept.", "签发机构暂时无法签名，请稍后再试；您的申请已保留。")
+	ErrOffline = fault.New(fault.Unavailable, "ca.offline",
+		"The key of this authority is with its custodians. Call them together for: hufu ca ceremony sign-crl, or new-issuing.", "该机构的密钥由密钥保管员共同保管。请召集保管员执行 hufu ca ceremony sign-crl 或 new-issuing。")
+	ErrOnline = fault.New(fault.Conflict, "ca.online",
+		"The root of this installation was made without a ceremony and its key is in the device. Custodians can hold a root only from its making on: hold a ceremony on a fresh installation.", "本系统的根密钥未经密钥仪式生成，保存在密码设备中。只有自生成起才能由保管员共同保管：请在全新安装上举行密钥仪式。")
+	ErrCeremony = fault.New(fault.Conflict, "ca.ceremony",
+		"A key ceremony has begun here and is not finished. Call the custodians together and run: hufu ca ceremony.", "此处的密钥仪式已开始但尚未完成。请召集保管员并执行 hufu ca ceremony。")
+	ErrMade = fault.New(fault.Conflict, "ca.made",
+		"The authorities exist already. For a new issuing authority under the same root use: hufu ca ceremony new-issuing.", "根 CA 与签发 CA 已存在。如需在同一根下新建签发 CA，请使用 hufu ca ceremony new-issuing。")
+	ErrStrangeRoot = fault.New(fault.Denied, "ca.strange-root",
+		"These shares do not open the key of this installation's root. Bring the shares of its own ceremony.", "这些密钥分量无法打开本系统的根密钥。请使用本系统密钥仪式发放的分量。")
 )

@@ -80,7 +80,7 @@ func (a *Authority) prepare(d draft, parent *issuer) (*prepared, error) {
 	p := &prepared{draft: d, issuer: d.profile.Issuer, serial: newSerial(a.Instance, now)}
 	t := certs.Template{Serial: p.serial, Subject: subject, PublicKey: d.public, KeyUsage: d.profile.usage(), OCSPNoCheck: d.profile.NoStatus}
 	if parent != nil {
-		p.chain = parent.cert
+		p.issuer, p.chain = parent.Name, parent.cert
 		t.Issuer, t.AuthorityKeyID = parent.cert.Subject, parent.cert.SubjectKeyID
 		t.NotBefore, t.NotAfter = d.profile.validity(now, parent.cert)
 		a.publish(&t, parent.Name, p.serial, d.profile)
@@ -119,7 +119,9 @@ func (a *Authority) publish(t *certs.Template, issuer string, serial []byte, p *
 		return
 	}
 	t.CRLPoints = []string{a.listURL(issuer, shardOf(serial))}
-	t.OCSPServers = []string{a.BaseURL + "/ocsp"}
+	if o := a.Profiles["ocsp"]; o != nil && p.Issuer == o.Issuer { // whoever certifies the responder is whom it answers for (RFC 6960, 4.2.2.2)
+		t.OCSPServers = []string{a.BaseURL + "/ocsp"}
+	}
 }
 
 func (a *Authority) listURL(issuer string, shard int) string {
@@ -299,6 +301,11 @@ func (a *Authority) finish(w W, by actor.Actor, s *signed) error {
 // has a pair, both in one commit. Asked again for an issued application it returns the same certificates. Whoever may
 // look at the application may ask.
 func (a *Authority) Issue(ctx context.Context, by actor.Actor, id string) (Application, error) {
+	return a.issueUnder(ctx, by, id, "")
+}
+
+// issueUnder issues under a given authority, "" for the youngest that the profile names.
+func (a *Authority) issueUnder(ctx context.Context, by actor.Actor, id, authority string) (Application, error) {
 	app, err := a.Application(ctx, by, id)
 	if err != nil || app.State == Issued {
 		return app, err
@@ -310,13 +317,16 @@ func (a *Authority) Issue(ctx context.Context, by actor.Actor, id string) (Appli
 	if err != nil {
 		return app, fmt.Errorf("issue application %s: %w", id, err)
 	}
-	parent := a.issuer(drafts[0].profile.Issuer)
+	parent, _ := a.newestIssuer(drafts[0].profile.Issuer)
+	if authority != "" {
+		parent = a.issuer(authority)
+	}
 	if parent == nil {
 		return app, ErrIssuer.With("issuer %q does not exist", drafts[0].profile.Issuer)
 	}
-	key, err := a.Keys.Signer(ctx, parent.KeyLabel)
+	key, err := a.key(ctx, parent)
 	if err != nil {
-		return app, ErrIssuer.With("key of %q: %w", parent.Name, err)
+		return app, err
 	}
 	var ready []*prepared
 	for _, d := range drafts {

@@ -3,6 +3,7 @@ package ca
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -36,15 +37,26 @@ func (a *Authority) PublishLists(ctx context.Context, name string) error {
 	if i == nil {
 		return ErrIssuer.With("issuer %q does not exist", name)
 	}
-	for shard := FullShard; shard < shards; shard++ {
-		if err := a.publishList(ctx, i, shard); err != nil {
-			return fmt.Errorf("list %d of %q: %w", shard, name, err)
-		}
+	key, err := a.key(ctx, i)
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = a.publishLists(ctx, actor.ForSystem("publish-list"), i, key, a.ListLife)
+	return err
 }
 
-func (a *Authority) publishList(ctx context.Context, i *issuer, shard int) error {
+func (a *Authority) publishLists(ctx context.Context, by actor.Actor, i *issuer, key crypto.Signer, life time.Duration) (all []List, err error) {
+	for shard := FullShard; shard < shards; shard++ {
+		list, err := a.publishList(ctx, by, i, shard, key, life)
+		if err != nil {
+			return nil, fmt.Errorf("list %d of %q: %w", shard, i.Name, err)
+		}
+		all = append(all, list)
+	}
+	return all, nil
+}
+
+func (a *Authority) publishList(ctx context.Context, by actor.Actor, i *issuer, shard int, key crypto.Signer, life time.Duration) (List, error) {
 	now := a.Now().UTC().Truncate(time.Second)
 	var last List
 	var entries []certs.CRLEntry
@@ -59,16 +71,12 @@ func (a *Authority) publishList(ctx context.Context, i *issuer, shard int) error
 		})
 	})
 	if err != nil {
-		return err
+		return List{}, err
 	}
 	if now.Before(last.ThisUpdate) {
 		now = last.ThisUpdate // the clock went back; the list must not
 	}
-	key, err := a.Keys.Signer(ctx, i.KeyLabel)
-	if err != nil {
-		return ErrIssuer.With("key of %q: %w", i.Name, err)
-	}
-	list := List{Issuer: i.Name, Shard: shard, Number: last.Number + 1, ThisUpdate: now, NextUpdate: now.Add(a.ListLife)}
+	list := List{Issuer: i.Name, Shard: shard, Number: last.Number + 1, ThisUpdate: now, NextUpdate: now.Add(life)}
 	var der bytes.Buffer
 	t := certs.CRLTemplate{
 		Issuer: i.cert, Number: list.Number, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate,
@@ -84,25 +92,29 @@ func (a *Authority) publishList(ctx context.Context, i *issuer, shard int) error
 		t.Distribution = &certs.IssuingDistributionPoint{URIs: []string{a.listURL(i.Name, shard)}}
 	}
 	if err := certs.WriteCRL(&der, t, key); err != nil {
-		return err
+		return List{}, err
 	}
 	list.DER = der.Bytes()
-	return a.Store.Update(ctx, func(w W) error {
+	return list, a.Store.Update(ctx, func(w W) error {
 		put, err := w.PutList(list)
 		if err != nil || !put {
 			return err
 		}
 		return w.Record(audit.Entry{
-			At: list.ThisUpdate, Actor: actor.ForSystem("publish-list"), Action: "crl.publish", Object: audit.Object{Kind: "issuer", ID: i.Name},
+			At: list.ThisUpdate, Actor: by, Action: "crl.publish", Object: audit.Object{Kind: "issuer", ID: i.Name},
 			Public: map[string]string{"shard": strconv.Itoa(shard), "number": strconv.FormatUint(list.Number, 10), "entries": strconv.Itoa(len(entries))},
 		})
 	})
 }
 
-// Refresh publishes the lists that are missing or have passed half of their life.
+// Refresh publishes the lists that are missing or have passed half of their life. Those of an authority whose key custodians
+// have stay as the last ceremony left them: OfflineLists tells how they stand.
 func (a *Authority) Refresh(ctx context.Context) error {
 	names, _ := a.Issuers()
 	for _, name := range names {
+		if a.issuer(name).Offline() {
+			continue
+		}
 		var stale bool
 		err := a.Store.View(ctx, func(r R) error {
 			stale = false

@@ -75,7 +75,11 @@ func writeOCSP(w http.ResponseWriter, der []byte, maxAge int) {
 // "good"; one that is reserved and not yet issued is "unknown" too. All certificates of one request must be of one issuer,
 // since the delegate's certificate comes from it.
 func (a *Authority) OCSP(ctx context.Context, request *certs.OCSPRequest) ([]byte, error) {
-	responder, err := a.Service(ctx, actor.ForSystem("ocsp"), "ocsp")
+	issuer := ""
+	if len(request.IDs) > 0 {
+		issuer = a.issuerOf(request.IDs[0])
+	}
+	responder, err := a.serviceUnder(ctx, actor.ForSystem("ocsp"), "ocsp", issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +88,7 @@ func (a *Authority) OCSP(ctx context.Context, request *certs.OCSPRequest) ([]byt
 	err = a.Store.View(ctx, func(r R) error {
 		t.Answers = nil
 		for _, id := range request.IDs {
-			answer, err := a.status(r, id, now)
+			answer, err := a.status(r, issuer, id, now)
 			if err != nil {
 				return err
 			}
@@ -98,10 +102,9 @@ func (a *Authority) OCSP(ctx context.Context, request *certs.OCSPRequest) ([]byt
 	return certs.BuildOCSPResponse(t, responder.Signer)
 }
 
-func (a *Authority) status(r R, id certs.CertID, now time.Time) (certs.OCSPAnswer, error) {
+func (a *Authority) status(r R, issuer string, id certs.CertID, now time.Time) (certs.OCSPAnswer, error) {
 	answer := certs.OCSPAnswer{ID: id, Status: certs.OCSPUnknown, ThisUpdate: now, NextUpdate: now.Add(ocspLife)}
-	issuer := a.issuerOf(id)
-	if issuer == "" {
+	if issuer == "" || a.issuerOf(id) != issuer {
 		return answer, nil
 	}
 	revoked, err := r.Revocation(issuer, id.Serial)
@@ -121,11 +124,16 @@ func (a *Authority) status(r R, id certs.CertID, now time.Time) (certs.OCSPAnswe
 	return answer, err
 }
 
-// issuerOf finds the issuer that the responder may answer for, by name and key hash.
+// issuerOf finds the issuer that the responder may answer for, by name and key hash: any generation of the one that
+// certifies the responder.
 func (a *Authority) issuerOf(id certs.CertID) string {
-	i := a.issuer(a.Profiles["ocsp"].Issuer)
-	if i != nil && id.Names(i.cert) {
-		return i.Name
+	for n := 1; ; n++ {
+		i := a.issuer(generation(a.Profiles["ocsp"].Issuer, n))
+		if i == nil {
+			return ""
+		}
+		if id.Names(i.cert) {
+			return i.Name
+		}
 	}
-	return ""
 }

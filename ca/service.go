@@ -22,6 +22,12 @@ const renewBefore = 30 * 24 * time.Hour
 // Service returns the key and the certificate of the service whose profile and key label are both called profile, making
 // either when it is missing and a new certificate when the old one nears its end. Only the system or a super administrator may.
 func (a *Authority) Service(ctx context.Context, by actor.Actor, profile string) (Service, error) {
+	return a.serviceUnder(ctx, by, profile, "")
+}
+
+// serviceUnder returns a service whose certificate a given authority signed; "" leaves that open, and a new certificate
+// comes from the youngest.
+func (a *Authority) serviceUnder(ctx context.Context, by actor.Actor, profile, authority string) (Service, error) {
 	if err := by.Require(actor.RoleSuperAdmin); err != nil {
 		return Service{}, err
 	}
@@ -31,42 +37,44 @@ func (a *Authority) Service(ctx context.Context, by actor.Actor, profile string)
 	}
 	a.serviceMu.Lock()
 	defer a.serviceMu.Unlock()
-	if cert := a.services[profile]; cert != nil && cert.NotAfter.After(a.Now().Add(renewBefore)) {
+	known := profile + "@" + authority
+	if cert := a.services[known]; cert != nil && cert.NotAfter.After(a.Now().Add(renewBefore)) {
 		signer, err := a.Keys.Signer(ctx, profile) // anew each time: a signer lives as long as its context
 		if err == nil && certs.SameKey(signer.Public(), cert.PublicKey) {
 			return Service{cert, signer}, nil
 		}
 	}
-	s, err := a.openService(ctx, by, p)
+	s, err := a.openService(ctx, by, p, authority)
 	if err != nil {
 		return Service{}, fmt.Errorf("service %q: %w", profile, err)
 	}
-	a.services[profile] = s.Certificate
+	a.services[known] = s.Certificate
 	return s, nil
 }
 
-func (a *Authority) openService(ctx context.Context, by actor.Actor, p *Profile) (Service, error) {
+func (a *Authority) openService(ctx context.Context, by actor.Actor, p *Profile, authority string) (Service, error) {
 	signer, err := a.Keys.Ensure(ctx, by, p.Name, p.Keys[0], p.Name)
 	if err != nil {
 		return Service{}, err
 	}
 	holder := "service:" + p.Name
-	current, err := a.newest(ctx, holder, p.Name, signer.Public())
+	current, err := a.newest(ctx, holder, p.Name, authority, signer.Public())
 	if err == nil && current == nil {
-		current, err = a.certify(ctx, by, p, holder, signer)
+		current, err = a.certify(ctx, by, p, holder, authority, signer)
 	}
 	return Service{current, signer}, err
 }
 
-// newest returns the holder's newest certificate under the profile for this very key, unless it ends soon or is revoked.
-func (a *Authority) newest(ctx context.Context, holder, profile string, key crypto.PublicKey) (found *certs.Certificate, err error) {
+// newest returns the holder's newest certificate under the profile, by the authority unless that is "", for this very key,
+// unless it ends soon or is revoked.
+func (a *Authority) newest(ctx context.Context, holder, profile, authority string, key crypto.PublicKey) (found *certs.Certificate, err error) {
 	err = a.Store.View(ctx, func(r R) error {
 		records, err := r.Certificates(CertificateFilter{Holder: holder, Profile: profile, Limit: 10})
 		if err != nil {
 			return err
 		}
 		for _, c := range records {
-			if c.NotAfter.Before(a.Now().Add(renewBefore)) {
+			if c.NotAfter.Before(a.Now().Add(renewBefore)) || authority != "" && c.Issuer != authority {
 				continue
 			}
 			if _, err := r.Revocation(c.Issuer, c.Serial); err == nil {
@@ -86,7 +94,7 @@ func (a *Authority) newest(ctx context.Context, holder, profile string, key cryp
 	return found, err
 }
 
-func (a *Authority) certify(ctx context.Context, by actor.Actor, p *Profile, holder string, key crypto.Signer) (*certs.Certificate, error) {
+func (a *Authority) certify(ctx context.Context, by actor.Actor, p *Profile, holder, authority string, key crypto.Signer) (*certs.Certificate, error) {
 	csr, err := certs.NewRequest(key, certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: p.Name}), certs.RequestOptions{})
 	if err != nil {
 		return nil, err
@@ -95,7 +103,7 @@ func (a *Authority) certify(ctx context.Context, by actor.Actor, p *Profile, hol
 	if err != nil {
 		return nil, err
 	}
-	if app, err = a.Issue(ctx, by, app.ID); err != nil {
+	if app, err = a.issueUnder(ctx, by, app.ID, authority); err != nil {
 		return nil, err
 	}
 	chain, err := a.Chain(ctx, by, app.Certificates[0])

@@ -118,6 +118,7 @@ type R interface {
 	CertificateR
 	StatusR
 	BundleR
+	CeremonyR
 }
 
 // W changes, records and enqueues in one transaction.
@@ -127,6 +128,7 @@ type W interface {
 	CertificateW
 	StatusW
 	BundleW
+	CeremonyW
 	Record(e audit.Entry) error
 	Enqueue(kind, key string, payload []byte, notBefore time.Time) error
 }

@@ -56,6 +56,7 @@ const (
 const (
 	ManySeal   = "seal"   // a seal's signing key
 	ManyHolder = "holder" // a holder's signing key kept by the platform
+	ManyRoot   = "root"   // a root's key, whose owner's half custodians share
 )
 
 // MasterLabel is the label of the master key that Unlock makes.
@@ -92,7 +93,7 @@ var dataSizes = map[string]int{
 // storeData are the data keys without which the database can record nothing: Unlock makes them.
 var storeData = []string{DataField, DataIndex, DataSubjects, DataRows}
 
-var manyPurposes = []string{ManySeal, ManyHolder}
+var manyPurposes = []string{ManySeal, ManyHolder, ManyRoot}
 
 // checkPurpose refuses a purpose that there is not and an algorithm that does not go with it.
 func checkPurpose(name, algorithm string) error {
