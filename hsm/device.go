@@ -56,7 +56,8 @@ type Info = struct {
 // what began before is finished, what comes after gets ErrClosed.
 //
 // A context bounds its call and, for Signer and Decrypter, every operation of the object returned as well, since
-// crypto.Signer takes none: ask for a signer under the context in which it will sign.
+// crypto.Signer takes none: ask for a signer under the context in which it will sign. No such operation takes longer than
+// OperationTime.
 type Device interface {
 	Store
 	Asymmetric

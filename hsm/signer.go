@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"io"
+	"time"
 
 	"hufu/internal/gm"
 )
@@ -14,6 +15,9 @@ import (
 // SignDigest is what a driver brings for each signing key: it signs a digest (SM2: e; else SHA-256) with a key. opts is gm.Digest, crypto.SHA256 or
 // *rsa.PSSOptions. The result is DER for SM2 and P-256.
 type SignDigest func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
+
+// OperationTime is the most that one signature or decryption may take: the context of a long-lived signer has no end of its own.
+const OperationTime = 10 * time.Second
 
 // signer stands before every driver's SignDigest: it refuses wrong input, hashes on the host and withholds wrong signatures.
 type signer struct {
@@ -39,7 +43,9 @@ func (s *signer) Sign(_ io.Reader, input []byte, opts crypto.SignerOpts) ([]byte
 	if err := s.ctx.Err(); err != nil {
 		return nil, ErrUnavailable.With("sign with key %q: %w", s.label, err)
 	}
-	sig, err := s.sign(s.ctx, digest, opts)
+	ctx, cancel := context.WithTimeout(s.ctx, OperationTime)
+	defer cancel()
+	sig, err := s.sign(ctx, digest, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -130,5 +136,7 @@ func (d *decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.Decrypte
 	if err := d.ctx.Err(); err != nil {
 		return nil, ErrUnavailable.With("decrypt with key %q: %w", d.label, err)
 	}
-	return d.open(d.ctx, ciphertext)
+	ctx, cancel := context.WithTimeout(d.ctx, OperationTime)
+	defer cancel()
+	return d.open(ctx, ciphertext)
 }
