@@ -66,7 +66,7 @@ func (f *File) Open(passphrase []byte) (*Share, error) {
 		return nil, ErrWrong.With("share %d of %s, ceremony %s", f.Number, f.Holder(), f.Set.Ceremony)
 	}
 	defer clear(value)
-	s := &Share{set: f.Set.Digest(), Number: f.Number, value: [Size]byte(value), of: f.Set}
+	s := &Share{Number: f.Number, value: [Size]byte(value), of: f.Set}
 	if !f.Set.holds(s) {
 		s.Clear()
 		return nil, ErrChanged.With("share %d of %s", f.Number, f.Holder())

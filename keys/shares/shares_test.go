@@ -184,7 +184,7 @@ func TestChangedShare(t *testing.T) {
 	forged := *set
 	forged.Holders = append([]Holder(nil), set.Holders...)
 	forged.Holders[1].Commitment = forged.commitShare(&liar)
-	liar.of, liar.set = &forged, forged.Digest()
+	liar.of = &forged
 	if _, err := Combine(all[0], &liar); !errors.Is(err, ErrMixed) {
 		t.Errorf("a changed share with its own commitment: %v", err)
 	}
@@ -234,7 +234,7 @@ func TestPlans(t *testing.T) {
 	} {
 		o := ok
 		change(&o)
-		if _, _, err := Split(secret, o); !errors.Is(err, ErrPlan) {
+		if _, _, err := Split(secret, o); !errors.Is(err, ErrPlan) || !errors.Is(o.Plan(), ErrPlan) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

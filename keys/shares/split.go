@@ -47,7 +47,6 @@ type Holder struct {
 
 // Share is one custodian's part, in clear. Clear it after use.
 type Share struct {
-	set    [32]byte
 	Number int // from 1
 	value  [Size]byte
 	of     *Set
@@ -65,16 +64,11 @@ func Split(secret []byte, o Order) (*Set, []*Share, error) {
 	if len(secret) != Size {
 		return nil, nil, ErrPlan.With("a secret of %d octets", len(secret))
 	}
-	set := &Set{
-		Ceremony: rand.Text(), Key: o.Key, Public: o.Public, Made: o.Made.UTC().Truncate(time.Second), Threshold: o.Threshold,
-	}
-	set.Check = set.commit("secret", secret)
-	for _, name := range o.Holders {
-		set.Holders = append(set.Holders, Holder{Name: name})
-	}
+	set := o.set()
 	if err := set.check(); err != nil {
 		return nil, nil, err
 	}
+	set.Check = set.commit("secret", secret)
 	all := make([]*Share, len(o.Holders))
 	for i := range all {
 		all[i] = &Share{Number: i + 1, of: set}
@@ -91,11 +85,20 @@ func Split(secret []byte, o Order) (*Set, []*Share, error) {
 	for i, s := range all {
 		set.Holders[i].Commitment = set.commitShare(s)
 	}
-	digest := set.Digest()
-	for _, s := range all {
-		s.set = digest
-	}
 	return set, all, nil
+}
+
+// Plan refuses an order that cannot be carried out, before there is a secret.
+func (o Order) Plan() error { return o.set().check() }
+
+func (o Order) set() *Set {
+	set := &Set{
+		Ceremony: rand.Text(), Key: o.Key, Public: o.Public, Made: o.Made.UTC().Truncate(time.Second), Threshold: o.Threshold,
+	}
+	for _, name := range o.Holders {
+		set.Holders = append(set.Holders, Holder{Name: name})
+	}
+	return set
 }
 
 // Combine gives the secret back from at least as many shares as the threshold says. It names what is wrong: shares of
@@ -104,23 +107,42 @@ func Combine(all ...*Share) ([]byte, error) {
 	if len(all) == 0 {
 		return nil, ErrMissing.With("no share was given")
 	}
-	set := all[0].of
-	seen := make([]bool, len(set.Holders)+1)
+	var files []*File
 	for _, s := range all {
-		switch {
-		case s.set != all[0].set:
-			return nil, ErrMixed.With("share of %s is of ceremony %s, that of %s of ceremony %s", s.Holder(), s.of.Ceremony, all[0].Holder(), set.Ceremony)
-		case seen[s.Number]:
-			return nil, ErrTwice.With("share %d of %s", s.Number, s.Holder())
-		case !set.holds(s):
+		files = append(files, &File{Set: s.of, Number: s.Number})
+	}
+	if err := Enough(files...); err != nil {
+		return nil, err
+	}
+	set := all[0].of
+	for _, s := range all {
+		if !set.holds(s) {
 			return nil, ErrChanged.With("share %d of %s", s.Number, s.Holder())
 		}
-		seen[s.Number] = true
-	}
-	if missing := set.Threshold - len(all); missing > 0 {
-		return nil, ErrMissing.With("%d of %d shares, %d more needed, from %s", len(all), set.Threshold, missing, set.absent(seen))
 	}
 	return set.interpolate(all[:set.Threshold])
+}
+
+// Enough tells before anybody types a passphrase whether these files belong together and suffice.
+func Enough(all ...*File) error {
+	if len(all) == 0 {
+		return ErrMissing.With("no share was given")
+	}
+	set := all[0].Set
+	seen := make([]bool, len(set.Holders)+1)
+	for _, f := range all {
+		switch {
+		case f.Set.Digest() != set.Digest():
+			return ErrMixed.With("share of %s is of ceremony %s, that of %s of ceremony %s", f.Holder(), f.Set.Ceremony, all[0].Holder(), set.Ceremony)
+		case seen[f.Number]:
+			return ErrTwice.With("share %d of %s", f.Number, f.Holder())
+		}
+		seen[f.Number] = true
+	}
+	if missing := set.Threshold - len(all); missing > 0 {
+		return ErrMissing.With("%d of %d shares, %d more needed, from %s", len(all), set.Threshold, missing, set.absent(seen))
+	}
+	return nil
 }
 
 func (set *Set) interpolate(all []*Share) ([]byte, error) {
