@@ -128,11 +128,11 @@ func Enough(all ...*File) error {
 	if len(all) == 0 {
 		return ErrMissing.With("no share was given")
 	}
-	set := all[0].Set
+	set, digest := all[0].Set, all[0].Set.Digest()
 	seen := make([]bool, len(set.Holders)+1)
 	for _, f := range all {
 		switch {
-		case f.Set.Digest() != set.Digest():
+		case f.Set.Digest() != digest:
 			return ErrMixed.With("share of %s is of ceremony %s, that of %s of ceremony %s", f.Holder(), f.Set.Ceremony, all[0].Holder(), set.Ceremony)
 		case seen[f.Number]:
 			return ErrTwice.With("share %d of %s", f.Number, f.Holder())
