@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
 	"io"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -49,30 +47,32 @@ func (m *Many) Signer(ctx context.Context, id string, by actor.Actor, c Consent)
 	if err := checkKind(c.Kind); err != nil {
 		return nil, err
 	}
-	w, o, err := m.owned(ctx, by, id)
-	if err != nil {
-		return nil, err
+	s := &manySigner{ctx: ctx, m: m, by: by, kind: c.Kind}
+	var err error
+	if len(c.PIN)+len(c.Half)+len(c.Signature)+len(c.Challenge) == 0 {
+		if err = by.Known(); err == nil {
+			s.cover, err = m.covering(ctx, id, c.Kind)
+		}
+	} else {
+		s.once = true
+		err = m.consent(ctx, id, c, s)
 	}
-	pub, err := gm.PublicKey(w.Public)
 	if err != nil {
-		return nil, ErrDamaged.With("key %s: %w", id, err)
-	}
-	s := &manySigner{ctx: ctx, m: m, row: w, owner: o, pub: pub, by: by, kind: c.Kind}
-	if err := m.consent(ctx, by, w, o, c, s); err != nil {
 		return nil, err
 	}
 	context.AfterFunc(ctx, s.forget)
 	return s, nil
 }
 
-// consent turns the owner's word into what opens the key.
-func (m *Many) consent(ctx context.Context, by actor.Actor, w Wrapped, o Owner, c Consent, s *manySigner) (err error) {
-	if len(c.PIN)+len(c.Half)+len(c.Signature)+len(c.Challenge) == 0 {
-		s.standing, s.key, err = m.covering(ctx, w.ID, c.Kind)
+// consent turns the owner's word for one signature into what opens the key.
+func (m *Many) consent(ctx context.Context, id string, c Consent, s *manySigner) (err error) {
+	if s.row, s.owner, err = m.owned(ctx, s.by, id); err != nil {
 		return err
 	}
-	s.once = true
-	s.key, s.challenge, err = m.given(ctx, by, w, o, c)
+	if s.pub, err = gm.PublicKey(s.row.Public); err != nil {
+		return ErrDamaged.With("key %s: %w", id, err)
+	}
+	s.key, s.challenge, err = m.given(ctx, s.by, s.row, s.owner, c)
 	if err == nil && s.challenge != nil && s.challenge.Kind != c.Kind {
 		clear(s.key)
 		err = ErrChallenge.With("challenge for %s, asked for %s", s.challenge.Kind, c.Kind)
@@ -115,17 +115,13 @@ func (m *Many) given(ctx context.Context, by actor.Actor, w Wrapped, o Owner, c 
 type manySigner struct {
 	ctx       context.Context // of the call to Signer, since crypto.Signer takes none
 	m         *Many
-	row       Wrapped
-	owner     Owner
-	pub       *ecdsa.PublicKey
 	by        actor.Actor
 	kind      string
-	once      bool
+	once      bool // for one signature, not under a standing activation
 	challenge *ChallengeRow
-	standing  StandingRow
 
-	mu  sync.Mutex
-	key []byte // opens the row; nil when it was used up or the context has ended
+	mu    sync.Mutex // of key
+	cover            // its key is nil when it was used up or the context has ended
 }
 
 // Public returns the public half.
@@ -155,7 +151,11 @@ func (s *manySigner) Sign(_ io.Reader, input []byte, opts crypto.SignerOpts) ([]
 		return nil, err
 	}
 	defer clear(key)
-	if err := s.record(e); err != nil {
+	record := s.useStanding
+	if s.once {
+		record = s.record
+	}
+	if err := record(e); err != nil {
 		return nil, err
 	}
 	in, err := s.m.open(s.ctx, s.row, s.owner, key)
@@ -188,29 +188,21 @@ func (s *manySigner) forget() {
 	s.key = nil
 }
 
-// record uses the activation up, as far as it can be, and binds it to the hash. What is not recorded is not signed.
+// record binds a consent for one signature to the hash, and uses its challenge up. What is not recorded is not signed.
 func (s *manySigner) record(e []byte) error {
 	at, sum := s.m.keys.time(), gm.SM3(e)
 	return s.m.keys.store.Update(s.ctx, func(w W) error {
+		if err := s.unchanged(w); err != nil {
+			return err
+		}
 		facts := map[string]string{"kind": s.kind, "e_sm3": hex.EncodeToString(sum[:]), "method": s.owner.Method}
 		entry := s.m.entry(s.by, "key.activate", s.row.ID, facts)
 		entry.At = at
-		var err error
-		switch {
-		case s.challenge != nil:
-			entry.ID = s.challenge.useID()
-			facts["challenge"] = s.challenge.ID
-			err = errors.Join(s.unchanged(w), answer(w, *s.challenge, at))
-		case s.once:
-			err = s.unchanged(w)
-		default:
-			var used int
-			used, err = s.standing.use(w, at)
-			entry.ID = s.standing.useID(used)
-			facts["standing"], facts["left"] = s.standing.ID, strconv.Itoa(s.standing.Count-used)
-		}
-		if err != nil {
-			return err
+		if s.challenge != nil {
+			entry.ID, facts["challenge"] = s.challenge.useID(), s.challenge.ID
+			if err := answer(w, *s.challenge, at); err != nil {
+				return err
+			}
 		}
 		return w.Record(entry)
 	})
@@ -226,7 +218,7 @@ func (s *manySigner) unchanged(r R) error {
 		return ErrUnknown.With("key %s is %s", s.row.ID, now.State)
 	}
 	o, err := r.Owner(s.row.ID)
-	if err == nil && (o.Method != s.owner.Method || !bytes.Equal(o.Sealed, s.owner.Sealed) && o.MasterVersion == s.owner.MasterVersion) {
+	if err == nil && (o.Method != s.owner.Method || !o.Made.Equal(s.owner.Made)) {
 		err = ErrActivation.With("key %s: the owner was enrolled anew meanwhile", s.row.ID)
 	}
 	return err

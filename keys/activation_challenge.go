@@ -97,7 +97,7 @@ func answer(w W, c ChallengeRow, at time.Time) error {
 	if !ok {
 		return ErrChallenge.With("challenge %s was used or is over", c.ID)
 	}
-	again, err := w.Recorded(c.useID(), c.useID())
+	again, err := w.Recorded(c.useID())
 	if err == nil && again {
 		err = ErrReplayed.With("challenge %s", c.ID)
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"hufu/internal/actor"
-	"hufu/internal/gm"
 )
 
 // Bounds of a standing activation.
@@ -77,7 +76,7 @@ func (m *Many) Stand(ctx context.Context, by actor.Actor, id string, c Consent, 
 	if row.MasterVersion, row.Half, err = m.keys.wrap(ctx, m.master, key, row.aad()); err != nil {
 		return Standing{}, err
 	}
-	signer := manySigner{row: w, owner: o}
+	signer := manySigner{cover: cover{row: w, owner: o}}
 	err = m.keys.store.Update(ctx, func(t W) error {
 		if err := signer.unchanged(t); err != nil {
 			return err
@@ -98,44 +97,6 @@ func (m *Many) Stand(ctx context.Context, by actor.Actor, id string, c Consent, 
 		}))
 	})
 	return row.Standing, err
-}
-
-// covering returns a live standing activation for a kind, and what it opens the key with.
-func (m *Many) covering(ctx context.Context, id, kind string) (StandingRow, []byte, error) {
-	var live []StandingRow
-	err := m.keys.store.View(ctx, func(r R) (err error) {
-		live, err = r.Live(id, m.keys.time())
-		return err
-	})
-	if err != nil {
-		return StandingRow{}, nil, err
-	}
-	for _, s := range live {
-		if s.Used < s.Count && slices.Contains(s.Kinds, kind) {
-			key, err := m.keys.Unwrap(ctx, s.Master, s.Half, s.aad())
-			if err == nil && len(key) != gm.KeySize {
-				err = ErrDamaged.With("standing activation %s", s.ID)
-			}
-			return s, key, err
-		}
-	}
-	return StandingRow{}, nil, ErrActivation.With("key %s: no standing activation covers %s", id, kind)
-}
-
-// use takes one use. What was ended or used stands in the record, whatever the row says now.
-func (s StandingRow) use(w W, at time.Time) (used int, err error) {
-	used, ok, err := w.UseStanding(s, at)
-	if err != nil {
-		return 0, err
-	}
-	if !ok {
-		return 0, ErrStandingOver.With("standing activation %s", s.ID)
-	}
-	again, err := w.Recorded(s.useID(used), s.endID())
-	if err == nil && again {
-		err = ErrReplayed.With("standing activation %s, use %d", s.ID, used)
-	}
-	return used, err
 }
 
 // Standings returns the newest standing activations of a key, the ended ones too.
@@ -159,11 +120,14 @@ func (m *Many) Withdraw(ctx context.Context, by actor.Actor, standing string) er
 	if err := by.Known(); err != nil {
 		return err
 	}
+	var key string
+	defer func() { m.keys.covers.drop(key, standing) }()
 	return m.keys.store.Update(ctx, func(w W) error {
 		s, err := w.Standing(standing)
 		if err != nil {
 			return err
 		}
+		key = s.Key
 		if key, err := w.Wrapped(s.Key); err != nil || key.Purpose != m.purpose {
 			return errors.Join(err, ErrNoStanding.With("standing activation %s of another purpose", standing))
 		}
@@ -178,7 +142,7 @@ func (s StandingRow) end(w W, k *Keys, by actor.Actor, state StandingState) erro
 	if err != nil || !ok {
 		return err
 	}
-	if again, err := w.Recorded(s.endID(), s.endID()); err != nil || again { // it was brought back, and has ended once more
+	if again, err := w.Recorded(s.endID()); err != nil || again { // it was brought back, and has ended once more
 		return err
 	}
 	key, err := w.Wrapped(s.Key)
@@ -192,6 +156,7 @@ func (s StandingRow) end(w W, k *Keys, by actor.Actor, state StandingState) erro
 
 // endAll ends every live standing activation of a key.
 func (m *Many) endAll(w W, by actor.Actor, id string) error {
+	m.keys.covers.drop(id, "")
 	live, err := w.Live(id, time.Time{})
 	if err != nil {
 		return err

@@ -24,6 +24,8 @@ type Config struct {
 	Device Device
 	Now    func() time.Time // time.Now when nil
 	PIN    PINCost          // DefaultPINCost when zero; tests take less
+
+	MasterAlgorithm string // of master keys made from now on: SM4 when empty, or AES256
 }
 
 // Keys is the service. It is safe for concurrent use.
@@ -32,8 +34,12 @@ type Keys struct {
 	device Device
 	now    func() time.Time
 
+	masterAlgorithm string
+
 	pinCost    PINCost
 	stretching chan struct{} // places for PINs being tried
+	uses       useQueue
+	covers     covers
 
 	making sync.Mutex // one key is made at a time on this node
 
@@ -54,6 +60,12 @@ func New(c Config) (*Keys, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.MasterAlgorithm == "" {
+		c.MasterAlgorithm = SM4
+	}
+	if err := checkPurpose(Master, c.MasterAlgorithm); err != nil {
+		return nil, err
+	}
 	if c.PIN == (PINCost{}) {
 		c.PIN = DefaultPINCost
 	}
@@ -62,7 +74,7 @@ func New(c Config) (*Keys, error) {
 	}
 	return &Keys{
 		store: c.Store, device: c.Device, now: c.Now, current: map[string]known{},
-		pinCost: c.PIN, stretching: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		masterAlgorithm: c.MasterAlgorithm, pinCost: c.PIN, stretching: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}, nil
 }
 

@@ -226,22 +226,33 @@ func (m *Many) row(ctx context.Context, id string) (w Wrapped, o Owner, err erro
 }
 
 // owned reads a key that works and is its owner's.
-func (m *Many) owned(ctx context.Context, by actor.Actor, id string) (Wrapped, Owner, error) {
+func (m *Many) owned(ctx context.Context, by actor.Actor, id string) (w Wrapped, o Owner, err error) {
 	if err := by.Known(); err != nil {
 		return Wrapped{}, Owner{}, err
 	}
-	w, o, err := m.row(ctx, id)
+	err = m.keys.store.View(ctx, func(r R) (err error) {
+		w, o, err = m.readOwned(r, id)
+		return err
+	})
+	return w, o, err
+}
+
+func (m *Many) readOwned(r R, id string) (Wrapped, Owner, error) {
+	w, err := r.Wrapped(id)
 	switch {
 	case err != nil:
-		return w, o, err
+		return w, Owner{}, err
+	case w.Purpose != m.purpose:
+		return w, Owner{}, ErrUnknown.With("key %s is for %s, not %s", id, w.Purpose, m.purpose)
 	case w.State != Active:
-		return w, o, ErrUnknown.With("key %s is %s", id, w.State)
+		return w, Owner{}, ErrUnknown.With("key %s is %s", id, w.State)
 	case w.Control == ByPlatform:
-		return w, o, ErrUnadopted.With("key %s", id)
+		return w, Owner{}, ErrUnadopted.With("key %s", id)
 	case w.Control != ByOwner:
-		return w, o, ErrActivation.With("key %s is controlled by its %q", id, w.Control)
+		return w, Owner{}, ErrActivation.With("key %s is controlled by its %q", id, w.Control)
 	}
-	return w, o, nil
+	o, err := r.Owner(id)
+	return w, o, err
 }
 
 // aad binds wrapped octets to their row, and the row to its public key, purpose and control.

@@ -80,8 +80,9 @@ func (s StandingRow) aad() []byte {
 
 // Ids of entries of the record. They are the same whenever the same use or end is recorded, so that what is brought back from a copy of the
 // database meets the record of what was done with it.
-func (s StandingRow) useID(n int) string { return fmt.Sprintf("activation-%s-%d", s.ID, n) }
-func (s StandingRow) endID() string      { return "activation-end-" + s.ID }
+// They sort: later uses behind earlier ones, the end behind all.
+func (s StandingRow) useID(last int) string { return fmt.Sprintf("activation-%s-%07d", s.ID, last) }
+func (s StandingRow) endID() string         { return "activation-" + s.ID + "-end" }
 
 // ChallengeRow is a challenge as it is stored.
 type ChallengeRow struct {
@@ -108,8 +109,10 @@ type Owners interface {
 	Overdue(now time.Time, limit int) ([]StandingRow, error)
 	// Challenge returns a challenge, or ErrChallenge.
 	Challenge(id string) (ChallengeRow, error)
-	// Recorded reports whether the record has an entry of one of two ids.
-	Recorded(a, b string) (bool, error)
+	// Recorded reports whether the record has an entry of an id.
+	Recorded(id string) (bool, error)
+	// RecordedAfter reports whether the record has an entry whose id sorts behind one and up to another.
+	RecordedAfter(id, last string) (bool, error)
 }
 
 // OwnersShelf changes rows; what reports false found its row otherwise than expected.
@@ -122,9 +125,9 @@ type OwnersShelf interface {
 	CountTry(before Owner, now, locked time.Time) (bool, error)
 	ClearTries(key string) error
 	InsertStanding(s StandingRow) error
-	// UseStanding takes one use where the activation is active, lasts beyond now, has a use left and is bounded as s is; used counts it. The last use
-	// ends the activation and erases its half.
-	UseStanding(s StandingRow, now time.Time) (used int, ok bool, err error)
+	// UseStanding takes n uses where the activation is active, lasts beyond now, has as many left and is bounded as s is; used
+	// counts them. The last one ends the activation and erases its half.
+	UseStanding(s StandingRow, n int, now time.Time) (used int, ok bool, err error)
 	// EndStanding ends an active one and erases its half.
 	EndStanding(id string, state StandingState, at time.Time) (bool, error)
 	// ReplaceHalf writes half, master and master version where it is active and the half is as in before.

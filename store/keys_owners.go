@@ -123,15 +123,14 @@ func (t keyTx) InsertStanding(s keys.StandingRow) error {
 	return nil
 }
 
-// UseStanding takes one use, and the last one erases the half.
-func (t keyTx) UseStanding(s keys.StandingRow, now time.Time) (used int, ok bool, err error) {
-	err = t.one([]any{&used}, `UPDATE key_standing SET used = used + 1,
-			state = CASE WHEN used + 1 >= count THEN 'spent' ELSE state END,
-			half = CASE WHEN used + 1 >= count THEN $7 ELSE half END,
-			ended_at = CASE WHEN used + 1 >= count THEN $6 ELSE ended_at END
-		WHERE id = $1 AND key_id = $2 AND state = 'active' AND used < count AND count = $3 AND until = $4 AND until > $6 AND kinds = $5
+func (t keyTx) UseStanding(s keys.StandingRow, n int, now time.Time) (used int, ok bool, err error) {
+	err = t.one([]any{&used}, `UPDATE key_standing SET used = used + $8,
+			state = CASE WHEN used + $8 >= count THEN 'spent' ELSE state END,
+			half = CASE WHEN used + $8 >= count THEN $7 ELSE half END,
+			ended_at = CASE WHEN used + $8 >= count THEN $6 ELSE ended_at END
+		WHERE id = $1 AND key_id = $2 AND state = 'active' AND used + $8 <= count AND count = $3 AND until = $4 AND until > $6 AND kinds = $5
 		RETURNING used`,
-		s.ID, s.Key, s.Count, micros(s.Until), strings.Join(s.Kinds, "\n"), micros(now), []byte{})
+		s.ID, s.Key, s.Count, micros(s.Until), strings.Join(s.Kinds, "\n"), micros(now), []byte{}, n)
 	if errors.Is(err, errNoRow) {
 		return 0, false, nil
 	}
@@ -189,9 +188,16 @@ func (t keyTx) DropChallenges(before time.Time, limit int) (int, error) {
 	return int(n), nil
 }
 
-func (t keyTx) Recorded(a, b string) (found bool, err error) {
-	if err := t.one([]any{&found}, `SELECT EXISTS (SELECT 1 FROM audit_entry WHERE id IN ($1, $2))`, a, b); err != nil {
-		return false, fmt.Errorf("look for record %s or %s: %w", a, b, err)
+func (t keyTx) Recorded(id string) (found bool, err error) {
+	if err := t.one([]any{&found}, `SELECT EXISTS (SELECT 1 FROM audit_entry WHERE id = $1)`, id); err != nil {
+		return false, fmt.Errorf("look for record %s: %w", id, err)
+	}
+	return found, nil
+}
+
+func (t keyTx) RecordedAfter(id, last string) (found bool, err error) {
+	if err := t.one([]any{&found}, `SELECT EXISTS (SELECT 1 FROM audit_entry WHERE id > $1 AND id <= $2)`, id, last); err != nil {
+		return false, fmt.Errorf("look for records from %s to %s: %w", id, last, err)
 	}
 	return found, nil
 }

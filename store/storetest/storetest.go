@@ -29,7 +29,7 @@ func EachWith(t *testing.T, opts store.Options, f func(t *testing.T, db *store.D
 }
 
 // DSNs returns the address of an empty, not yet migrated database for every engine at hand, by engine name.
-func DSNs(t *testing.T) map[string]string {
+func DSNs(t testing.TB) map[string]string {
 	t.Helper()
 	all := map[string]string{"sqlite": sqliteDSN(t)}
 	if server := os.Getenv("HUFU_TEST_PG"); server != "" {
@@ -66,12 +66,12 @@ func open(t *testing.T, dsn string, opts store.Options) *store.DB {
 	return db
 }
 
-func sqliteDSN(t *testing.T) string {
+func sqliteDSN(t testing.TB) string {
 	return "sqlite:" + filepath.Join(t.TempDir(), "hufu.db")
 }
 
 // postgresDSN makes a schema of its own for the test and drops it at the end.
-func postgresDSN(t *testing.T, server string) string {
+func postgresDSN(t testing.TB, server string) string {
 	t.Helper()
 	schema := "t" + strings.ToLower(rand.Text())
 	if err := store.CreateSchema(context.Background(), server, schema); err != nil {
