@@ -83,7 +83,7 @@ func TestLeafHoldsNothingPersonal(t *testing.T) {
 	if err != nil || d.Personal["name"] != "张三" || d.Session != "S-9" || d.Peer != "ab12" || d.Roles[0] != "approver" || d.AuthLevel != 3 || d.IdentityLevel != 4 {
 		t.Errorf("opened: %+v, %v", d, err)
 	}
-	if err := row.check(r.keys.Tag); err != nil {
+	if err := row.check(r.keys); err != nil {
 		t.Error(err)
 	}
 }
@@ -206,7 +206,7 @@ func TestRowTagFindsEveryChange(t *testing.T) {
 		row := r.last()
 		row.Sealed, row.Tag = bytes.Clone(row.Sealed), bytes.Clone(row.Tag)
 		change(&row)
-		if err := row.check(r.keys.Tag); !errors.Is(err, errRow) && !errors.Is(err, errNotCanonical) {
+		if err := row.check(r.keys); !errors.Is(err, errRow) && !errors.Is(err, errNotCanonical) {
 			t.Errorf("%s changed: %v", name, err)
 		}
 	}

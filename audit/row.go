@@ -32,6 +32,8 @@ type Row struct {
 type Keys struct {
 	Wrap []byte // gm.KeySize bytes: wraps the subjects' keys
 	Tag  []byte // at least 16 bytes: the HMAC-SM3 of the rows
+
+	OldTags [][]byte // earlier ones, whose tags still count: while the key is being rotated
 }
 
 // Check refuses keys of a wrong length.
@@ -165,8 +167,12 @@ func (r Row) open(key []byte) (detail, error) {
 }
 
 // check refuses a row whose tag is wrong or whose columns differ from its leaf.
-func (r Row) check(tagKey []byte) error {
-	if !hmac.Equal(r.Tag, r.tag(tagKey)) {
+func (r Row) check(keys Keys) error {
+	right := hmac.Equal(r.Tag, r.tag(keys.Tag))
+	for _, old := range keys.OldTags {
+		right = right || hmac.Equal(r.Tag, r.tag(old))
+	}
+	if !right {
 		return fmt.Errorf("row %s: %w: wrong tag", r.ID, errRow)
 	}
 	l, err := ParseLeaf(r.Leaf)
@@ -177,6 +183,24 @@ func (r Row) check(tagKey []byte) error {
 		return fmt.Errorf("row %s: %w: columns and leaf differ", r.ID, errRow)
 	}
 	return nil
+}
+
+// Retag returns the tag of a row under a new key, unless its tag under the old one is wrong.
+func Retag(r Row, old, now []byte) ([]byte, bool) {
+	if !hmac.Equal(r.Tag, r.tag(old)) {
+		return nil, false
+	}
+	return r.tag(now), true
+}
+
+// Rewrap returns a subject's key, wrapped under an old key, wrapped under a new one.
+func Rewrap(old, now []byte, subject string, wrapped []byte) ([]byte, error) {
+	key, err := gm.Open(old, wrapped, wrapContext(subject))
+	if err != nil {
+		return nil, fmt.Errorf("key of subject %s: %w", subject, err)
+	}
+	defer clear(key)
+	return gm.Seal(now, key, wrapContext(subject))
 }
 
 // tag is the row's HMAC-SM3 (GB/T 39786, integrity of stored records). Each part has its length before it.

@@ -159,7 +159,7 @@ func find(r Records, q Query) (Page, error) {
 func found(row Row, keys Keys) Found {
 	f := Found{
 		Leaf:  Leaf{ID: row.ID, At: row.At, Action: row.Action, Object: row.Object, Actor: row.Actor},
-		Index: row.Index, Sequenced: row.Sequenced, Subject: row.Subject, Intact: row.check(keys.Tag) == nil,
+		Index: row.Index, Sequenced: row.Sequenced, Subject: row.Subject, Intact: row.check(keys) == nil,
 	}
 	if leaf, err := ParseLeaf(row.Leaf); err == nil && f.Intact {
 		f.Leaf = leaf

@@ -100,7 +100,7 @@ func (s *Sequencer) integrate(ctx context.Context, epoch int64) (added int, err 
 		}
 		ids, leaves := make([]string, len(rows)), make([]tree.Hash, len(rows))
 		for i, row := range rows {
-			if err := row.check(keys.Tag); err != nil {
+			if err := row.check(keys); err != nil {
 				return err
 			}
 			ids[i], leaves[i] = row.ID, tree.LeafHash(row.Leaf)

@@ -218,11 +218,12 @@ func TestOnlyTheSystemAndSuperAdministratorsChangeKeys(t *testing.T) {
 			_, ensure := k.Ensure(ctx, who, "log", keys.Log, keys.SM2)
 			_, rotate := k.Rotate(ctx, who, "log")
 			_, ensureData := k.EnsureData(ctx, who, keys.DataTokens)
-			_, rotateData := k.RotateData(ctx, who, keys.DataField)
+			_, rotateData := k.BeginRotation(ctx, who, "data:field")
+			_, plan := k.Plan(ctx, who, "data:field")
 			_, many := k.Many(who, keys.ManySeal, "master")
 			for what, err := range map[string]error{
 				"ensure": ensure, "rotate": rotate, "destroy": k.Destroy(ctx, who, "log", 1), "ensure data": ensureData,
-				"rotate data": rotateData, "many": many, "destroy one of many": m.Destroy(ctx, who, id),
+				"rotate data": rotateData, "plan": plan, "destroy version": k.DestroyVersion(ctx, who, "log", 1), "many": many, "destroy one of many": m.Destroy(ctx, who, id),
 			} {
 				if kind := fault.KindOf(err); kind != fault.Denied && kind != fault.Unauthenticated {
 					t.Errorf("%s by %s: %v", what, who, err)
@@ -341,10 +342,6 @@ func TestStopsAtEveryDoor(t *testing.T) {
 			if errors.Is(err, keys.ErrUnknown) { // Resume has finished it
 				return nil
 			}
-			return err
-		},
-		"data": func(ctx context.Context, k *keys.Keys) error {
-			_, err := k.RotateData(ctx, chief, keys.DataField)
 			return err
 		},
 		"many": func(ctx context.Context, k *keys.Keys) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"hufu/audit"
 	"hufu/internal/actor"
@@ -64,7 +65,7 @@ func (k *Keys) make(ctx context.Context, o order) (Version, error) {
 	for range 5 {
 		v, err := k.step(ctx, o)
 		if !errors.Is(err, errLost) {
-			if err == nil {
+			if err == nil && v.State == Active {
 				k.remember(v, k.now())
 			}
 			return v, err
@@ -80,6 +81,9 @@ func (k *Keys) step(ctx context.Context, o order) (Version, error) {
 		return Version{}, err
 	}
 	if v, ok := inState(all, Active); ok && v.Number > o.replaces {
+		return v, k.fits(ctx, v, o)
+	}
+	if v, ok := inState(all, Published); ok && v.Number > o.replaces {
 		return v, k.fits(ctx, v, o)
 	}
 	if v, ok := inState(all, Making); ok {
@@ -141,7 +145,8 @@ func (k *Keys) generate(ctx context.Context, v Version, o order) (Version, error
 	return k.activate(ctx, v, info, o)
 }
 
-// activate makes a version the active one, retires the one before and records it, in one transaction.
+// activate makes a version the active one, retires the one before and records it, in one transaction. A token key that is
+// to follow another one is published first.
 func (k *Keys) activate(ctx context.Context, v Version, info DeviceInfo, o order) (Version, error) {
 	active := v
 	var err error
@@ -154,7 +159,10 @@ func (k *Keys) activate(ctx context.Context, v Version, info DeviceInfo, o order
 		if err != nil {
 			return false, err
 		}
-		if old, ok := inState(all, Active); ok {
+		old, follows := inState(all, Active)
+		if follows && ways[v.Purpose] == Announced {
+			active.State, active.Activated = Published, time.Time{}
+		} else if follows {
 			retired := old
 			retired.State, retired.Retired = Retired, active.Activated
 			if ok, err := w.ReplaceVersion(old, retired); err != nil || !ok {

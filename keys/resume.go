@@ -32,6 +32,9 @@ func (k *Keys) Resume(ctx context.Context) error {
 	if err := k.recordData(ctx); err != nil {
 		return err
 	}
+	if err := k.resumeRotations(ctx); err != nil {
+		return err
+	}
 	return k.voidHalfMade(ctx)
 }
 

@@ -63,9 +63,42 @@ func (r rig) unlock(t *testing.T) {
 	if _, err := k.Unlock(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	ok(t, "follow", r.db.FollowFieldKeys(t.Context(), func(ctx context.Context) (store.FieldKeys, error) {
+		opened, err := k.DatabaseKeys(ctx)
+		return store.FieldKeysOf(opened), err
+	}))
 	if err := k.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// rotate rotates a key to its end, as the jobs of a node would.
+func (r rig) rotate(t *testing.T, key string) keys.Progress {
+	t.Helper()
+	p, err := r.node(t).BeginRotation(t.Context(), chief, key)
+	ok(t, "rotate "+key, err)
+	return r.finish(t, p.ID)
+}
+
+// finish carries a rotation to its end.
+func (r rig) finish(t *testing.T, id string) (p keys.Progress) {
+	t.Helper()
+	for range 100 {
+		ok(t, "advance", r.node(t).Advance(t.Context(), id))
+		ok(t, "read", r.db.Keys().View(t.Context(), func(q keys.R) (err error) {
+			p, err = q.Rotation(id)
+			return err
+		}))
+		if p.Phase == keys.PhaseDone {
+			return p
+		}
+		if !p.NotBefore.After(r.clock.now()) {
+			t.Fatalf("a rotation that does not go on: %+v", p)
+		}
+		r.clock.advance(p.NotBefore.Sub(r.clock.now()))
+	}
+	t.Fatalf("a rotation without end: %+v", p)
+	return p
 }
 
 func (r rig) node(t *testing.T) *keys.Keys {
@@ -116,7 +149,7 @@ func (r rig) sound(t *testing.T) {
 	}
 	active := map[string]int{}
 	for _, v := range all {
-		lives := v.State == keys.Active || v.State == keys.Retired
+		lives := v.State == keys.Active || v.State == keys.Retired || v.State == keys.Published
 		if v.State == keys.Making || v.State == keys.Destroying {
 			t.Errorf("key %s is still %s", v, v.State)
 		}

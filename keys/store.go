@@ -75,7 +75,7 @@ func encodePublic(pub crypto.PublicKey) ([]byte, error) {
 type DataVersion struct {
 	Purpose       string
 	Number        uint32
-	State         State  // Active or Retired
+	State         State  // Published, Active, Retired or Destroyed
 	Master        string // label and version of the key that wraps it
 	MasterVersion uint32
 	Wrapped       []byte
@@ -134,6 +134,9 @@ type R interface {
 	// HalfMade returns at most limit many keys in state Making that were begun before a time.
 	HalfMade(before time.Time, limit int) ([]Wrapped, error)
 	Owners
+	Rotations
+	Rows
+	Wards
 	// Under reports whether any data key, many key, owner's half or standing activation that still works is wrapped by a
 	// version of a master key.
 	Under(master string, version uint32) (bool, error)
@@ -160,4 +163,5 @@ type Shelf interface {
 	// ReplaceWrapped writes after where id, state, master, master version and the wrapped octets are as in before.
 	ReplaceWrapped(before, after Wrapped) (bool, error)
 	OwnersShelf
+	RotationShelf
 }

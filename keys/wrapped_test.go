@@ -20,8 +20,9 @@ func TestDataKeysRotateAndStayBound(t *testing.T) {
 		ctx, k := t.Context(), r.node(t)
 		v1, err := k.EnsureData(ctx, chief, keys.DataTokens)
 		ok(t, "ensure", err)
-		v2, err := k.RotateData(ctx, chief, keys.DataTokens)
-		ok(t, "rotate", err)
+		r.rotate(t, "data:tokens")
+		v2, err := k.Data(ctx, keys.DataTokens)
+		ok(t, "data", err)
 		got, err := r.node(t).Data(ctx, keys.DataTokens)
 		ok(t, "data", err)
 		if len(got.All) != 2 || got.Current.Version != 2 || !bytes.Equal(got.Current.Key, v2.Current.Key) ||

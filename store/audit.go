@@ -43,24 +43,38 @@ func (t *tx) record(e audit.Entry) error { return audit.Write(auditTx{t}, t.db.n
 type auditTx struct{ *tx }
 
 func (t auditTx) Keys() (audit.Keys, error) {
-	k, err := t.fieldKeys()
+	k, err := t.current()
 	if err != nil {
 		return audit.Keys{}, err
 	}
-	return audit.Keys{Wrap: k.Subjects, Tag: k.Rows}, nil
+	return audit.Keys{Wrap: k.Subjects, Tag: k.Rows, OldTags: k.OtherRows}, nil
 }
 
+// SubjectKey returns the key under the current key of keys, under whichever it is stored.
 func (t auditTx) SubjectKey(subject string) (wrapped []byte, found bool, err error) {
-	err = t.one([]any{&wrapped}, `SELECT wrapped FROM audit_key WHERE subject = $1`, subject)
+	row := subjectKeyRow{subject: subject}
+	err = t.one([]any{&row.wrapped, &row.version}, `SELECT wrapped, version FROM audit_key WHERE subject = $1`, subject)
 	if errors.Is(err, errNoRow) {
 		return nil, false, nil
 	}
+	if err != nil || len(row.wrapped) == 0 {
+		return row.wrapped, err == nil, err
+	}
+	k, err := t.current()
+	if err != nil {
+		return nil, false, err
+	}
+	wrapped, err = row.under(k)
 	return wrapped, err == nil, err
 }
 
 func (t auditTx) AddSubjectKey(subject string, wrapped []byte, at time.Time) error {
-	_, err := t.exec(`INSERT INTO audit_key (subject, wrapped, created) VALUES ($1, $2, $3) ON CONFLICT (subject) DO NOTHING`,
-		subject, wrapped, micros(at))
+	k, err := t.current()
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO audit_key (subject, wrapped, version, created) VALUES ($1, $2, $3, $4) ON CONFLICT (subject) DO NOTHING`,
+		subject, wrapped, k.SubjectsVersion, micros(at))
 	return err
 }
 

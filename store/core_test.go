@@ -47,30 +47,30 @@ func TestSealedFieldsOpenOnlyInTheirPlace(t *testing.T) {
 		key := func(b byte, n int) []byte { return []byte(fmt.Sprintf("%0*d", n, b)) }
 		keys := FieldKeys{Version: 2, Sealing: map[uint32][]byte{1: key(1, 16), 2: key(2, 16)}, Subjects: key(3, 16), Index: key(4, 32), Rows: key(5, 32)}
 		err := db.update(t.Context(), func(tx *tx) error {
-			if _, err := tx.seal("subject.number", "s1", "11010119900307002X"); !errors.Is(err, ErrLocked) {
+			if _, err := tx.seal("subject_identifier.number", "s1", "11010119900307002X"); !errors.Is(err, ErrLocked) {
 				t.Errorf("sealed without keys: %v", err)
 			}
 			if err := db.UseFieldKeys(keys); err != nil {
 				t.Fatal(err)
 			}
-			sealed, err := tx.seal("subject.number", "s1", "11010119900307002X")
+			sealed, err := tx.seal("subject_identifier.number", "s1", "11010119900307002X")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v, err := tx.open("subject.number", "s1", sealed); err != nil || v != "11010119900307002X" {
+			if v, err := tx.open("subject_identifier.number", "s1", sealed); err != nil || v != "11010119900307002X" {
 				t.Errorf("%q %v", v, err)
 			}
-			if _, err := tx.open("subject.number", "s2", sealed); err == nil {
+			if _, err := tx.open("subject_identifier.number", "s2", sealed); err == nil {
 				t.Error("a value moved to another row opened")
 			}
 			if _, err := tx.open("subject.phone", "s1", sealed); err == nil {
 				t.Error("a value moved to another column opened")
 			}
 			sealed[3] = 1
-			if _, err := tx.open("subject.number", "s1", sealed); err == nil {
+			if _, err := tx.open("subject_identifier.number", "s1", sealed); err == nil {
 				t.Error("opened under another key version")
 			}
-			a, _ := tx.index("subject.number", "1")
+			a, _ := tx.index("subject_identifier.number", "1")
 			b, _ := tx.index("subject.phone", "1")
 			if string(a) == string(b) {
 				t.Error("blind indexes of two columns are the same")

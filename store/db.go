@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,6 +48,9 @@ type DB struct {
 	read   *sql.DB // on SQLite a pool of readers; on PostgreSQL the same pool
 	fields atomic.Pointer[FieldKeys]
 	now    func() time.Time
+
+	follow sync.Mutex // guards source, and opens keys one at a time
+	source func(context.Context) (FieldKeys, error)
 }
 
 // Options of Open. The zero value is right for production.

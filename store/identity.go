@@ -89,16 +89,17 @@ func (t identityTx) addIdentifiers(subjects []identity.Subject) error {
 	return err
 }
 
-func (t identityTx) numberIndex(id identity.Identifier) ([]byte, error) {
-	return t.index(numberColumn, string(id.Type)+"\x00"+id.Country+"\x00"+id.Number.Reveal())
+// numberIndexes returns what a row of the identifier may stand under; a new row stands under the first.
+func (t identityTx) numberIndexes(id identity.Identifier) (now, other []byte, err error) {
+	return t.indexes(numberColumn, string(id.Type)+"\x00"+id.Country+"\x00"+id.Number.Reveal())
 }
 
 func (t identityTx) SubjectByNumber(id identity.Identifier) (subject string, err error) {
-	index, err := t.numberIndex(id)
+	index, other, err := t.numberIndexes(id)
 	if err != nil {
 		return "", err
 	}
-	err = t.one([]any{&subject}, `SELECT subject FROM subject_identifier WHERE number_index = $1 AND ended_at = 0`, index)
+	err = t.one([]any{&subject}, `SELECT subject FROM subject_identifier WHERE number_index IN ($1, $2) AND ended_at = 0`, index, other)
 	if errors.Is(err, errNoRow) {
 		return "", identity.ErrUnknown.With("no subject has this %s", id.Type)
 	}
@@ -122,11 +123,11 @@ func (t identityTx) FindSubjects(q identity.Find) ([]identity.Subject, error) {
 		where = append(where, `name_key >= `+arg([]byte(q.NamePrefix))+` AND name_key < `+arg([]byte(q.NamePrefix+"\xff")))
 	}
 	if q.Phone != "" {
-		index, err := t.index(phoneColumn, q.Phone.Reveal())
+		index, other, err := t.indexes(phoneColumn, q.Phone.Reveal())
 		if err != nil {
 			return nil, err
 		}
-		where = append(where, `phone_index = `+arg(index))
+		where = append(where, `phone_index IN (`+arg(index)+`, `+arg(other)+`)`)
 	}
 	if q.After.ID != "" {
 		before, id := arg(micros(q.After.Registered)), arg(q.After.ID)
@@ -182,25 +183,28 @@ func (t identityTx) AddIdentifier(subject string, id identity.Identifier, now ti
 	if err != nil {
 		return err
 	}
-	index, err := t.numberIndex(id)
+	index, other, err := t.numberIndexes(id)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO subject_identifier (id, subject, type, country, number, number_index, since)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`, row, subject, string(id.Type), id.Country, sealed, index, micros(now))
-	if duplicate(err) {
+	// The unique index knows of one blind index only; while its key is rotated the row of before stands under the other.
+	n, err := t.exec(`INSERT INTO subject_identifier (id, subject, type, country, number, number_index, since)
+		SELECT $1, $2, $3, $4, $5, $6, $7
+		WHERE NOT EXISTS (SELECT 1 FROM subject_identifier WHERE number_index = $8 AND ended_at = 0)`,
+		row, subject, string(id.Type), id.Country, sealed, index, micros(now), other)
+	if duplicate(err) || err == nil && n == 0 {
 		return identity.ErrNumberTaken.With("%s for subject %s", id.Type, subject)
 	}
 	return err
 }
 
 func (t identityTx) EndIdentifier(subject string, id identity.Identifier, now time.Time) error {
-	index, err := t.numberIndex(id)
+	index, other, err := t.numberIndexes(id)
 	if err != nil {
 		return err
 	}
 	return t.change(identity.ErrUnknown.With("subject %s has no such %s in force", subject, id.Type),
-		`UPDATE subject_identifier SET ended_at = $3 WHERE subject = $1 AND number_index = $2 AND ended_at = 0`, subject, index, micros(now))
+		`UPDATE subject_identifier SET ended_at = $4 WHERE subject = $1 AND number_index IN ($2, $3) AND ended_at = 0`, subject, index, other, micros(now))
 }
 
 func (t identityTx) EndIdentifiers(subject string, now time.Time) error {

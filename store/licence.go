@@ -70,10 +70,10 @@ func (t licenceTx) ByKey(maker, key string) (licence.Licence, error) {
 }
 
 func (t licenceTx) Licences(f licence.Filter) ([]licence.Licence, error) {
-	var index []byte
+	var index, other []byte
 	if f.HolderName != "" {
 		var err error
-		if index, err = t.index("licence.holder_name", f.HolderName); err != nil {
+		if index, other, err = t.indexes("licence.holder_name", f.HolderName); err != nil {
 			return nil, err
 		}
 	}
@@ -89,9 +89,9 @@ func (t licenceTx) Licences(f licence.Filter) ([]licence.Licence, error) {
 	return list(t.tx, t.scan, licenceQuery+`WHERE `+whose+` AND ($2 = '' OR type = $2)
 			AND ($3 = '' OR ($3 = 'expired' AND state IN ('active', 'suspended') AND valid_until <> 0 AND valid_until <= $4)
 				OR (state = $3 AND NOT (state IN ('active', 'suspended') AND valid_until <> 0 AND valid_until <= $4)))
-			AND ($5 OR state NOT IN ('drafted', 'void')) AND ($6 = 0 OR holder_index = $7) AND (at, id) < ($8, $9)
+			AND ($5 OR state NOT IN ('drafted', 'void')) AND ($6 = 0 OR holder_index IN ($7, $11)) AND (at, id) < ($8, $9)
 		ORDER BY at DESC, id DESC LIMIT $10`,
-		id, f.Type, string(f.State), micros(f.Now), f.Unmade, len(index), index, before, f.Before.ID, f.Limit)
+		id, f.Type, string(f.State), micros(f.Now), f.Unmade, len(index), index, before, f.Before.ID, f.Limit, other)
 }
 
 func (t licenceTx) Document(id string) (d licence.Document, err error) {

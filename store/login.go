@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,11 +39,11 @@ const (
 	placeColumn   = "login_familiar.place"
 )
 
-func (t loginTx) account(where string, arg any) (a login.Account, err error) {
+func (t loginTx) account(where string, args ...any) (a login.Account, err error) {
 	var name []byte
 	var created, changed int64
 	err = t.one([]any{&a.ID, &a.Subject, &name, &a.Password, &a.MustChange, &created, &changed},
-		`SELECT id, subject, name, password, must_change, created_at, changed_at FROM login_account WHERE `+where, arg)
+		`SELECT id, subject, name, password, must_change, created_at, changed_at FROM login_account WHERE `+where, args...)
 	if errors.Is(err, errNoRow) {
 		return login.Account{}, login.ErrNoAccount
 	}
@@ -55,11 +56,11 @@ func (t loginTx) account(where string, arg any) (a login.Account, err error) {
 }
 
 func (t loginTx) AccountByName(name string) (login.Account, error) {
-	index, err := t.index(accountColumn, name)
+	index, other, err := t.indexes(accountColumn, name)
 	if err != nil {
 		return login.Account{}, err
 	}
-	return t.account(`name_index = $1`, index)
+	return t.account(`name_index IN ($1, $2)`, index, other)
 }
 
 func (t loginTx) AccountOf(subject string) (login.Account, error) {
@@ -71,14 +72,16 @@ func (t loginTx) AddAccount(a login.Account) error {
 	if err != nil {
 		return err
 	}
-	index, err := t.index(accountColumn, a.Name)
+	index, other, err := t.indexes(accountColumn, a.Name)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO login_account (id, subject, name, name_index, password, must_change, created_at, changed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		a.ID, a.Subject, name, index, a.Password, a.MustChange, micros(a.Created), micros(a.Changed))
-	if duplicate(err) {
+	// The unique index knows of one blind index only; while its key is rotated the row of before stands under the other.
+	n, err := t.exec(`INSERT INTO login_account (id, subject, name, name_index, password, must_change, created_at, changed_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8
+		WHERE NOT EXISTS (SELECT 1 FROM login_account WHERE name_index = $9)`,
+		a.ID, a.Subject, name, index, a.Password, a.MustChange, micros(a.Created), micros(a.Changed), other)
+	if duplicate(err) || err == nil && n == 0 {
 		return login.ErrAccountTaken.With("account for subject %s", a.Subject)
 	}
 	return err
@@ -188,7 +191,7 @@ func (t loginTx) EndSession(id string, now time.Time) (bool, error) {
 
 // CountTry is one statement, so that of concurrent tries each counts the ones before it.
 func (t loginTx) CountTry(bucket string, now, since time.Time) (tries int, freeAt time.Time, err error) {
-	index, err := t.index(bucketColumn, bucket)
+	index, err := t.moved("login_delay", "bucket", bucketColumn, bucket)
 	if err != nil {
 		return 0, time.Time{}, err
 	}
@@ -205,8 +208,19 @@ func (t loginTx) CountTry(bucket string, now, since time.Time) (tries int, freeA
 	return 0, fromMicros(free), err
 }
 
+// moved returns the blind index under which a bucket or place stands. Nothing but the index is kept of these, so that it
+// cannot be computed anew when its key is rotated: a row under the index of before moves when it is used.
+func (t loginTx) moved(table, column, name, value string) ([]byte, error) {
+	index, other, err := t.indexes(name, value)
+	if err != nil || bytes.Equal(index, other) {
+		return index, err
+	}
+	_, err = t.exec(`UPDATE `+table+` SET `+column+` = $1 WHERE `+column+` = $2 AND NOT EXISTS (SELECT 1 FROM `+table+` WHERE `+column+` = $1)`, index, other)
+	return index, err
+}
+
 func (t loginTx) onBucket(bucket, query string, args ...any) error {
-	index, err := t.index(bucketColumn, bucket)
+	index, err := t.moved("login_delay", "bucket", bucketColumn, bucket)
 	if err == nil {
 		_, err = t.exec(query, append([]any{index}, args...)...)
 	}
@@ -226,16 +240,16 @@ func (t loginTx) Forgive(bucket string) error {
 }
 
 func (t loginTx) Familiar(place string) (known bool, err error) {
-	index, err := t.index(placeColumn, place)
+	index, other, err := t.indexes(placeColumn, place)
 	if err != nil {
 		return false, err
 	}
-	err = t.one([]any{&known}, `SELECT EXISTS (SELECT 1 FROM login_familiar WHERE place = $1)`, index)
+	err = t.one([]any{&known}, `SELECT EXISTS (SELECT 1 FROM login_familiar WHERE place IN ($1, $2))`, index, other)
 	return known, err
 }
 
 func (t loginTx) MeetPlace(place string, now time.Time) error {
-	index, err := t.index(placeColumn, place)
+	index, err := t.moved("login_familiar", "place", placeColumn, place)
 	if err != nil {
 		return err
 	}

@@ -25,27 +25,35 @@ const maxTries = 5
 
 // tx is one transaction. It carries the context, so that the domains' interfaces need not.
 type tx struct {
-	ctx context.Context
-	q   *sql.Tx
-	db  *DB
+	ctx      context.Context
+	q        *sql.Tx
+	db       *DB
+	readonly bool
+	fields   *FieldKeys // found to be those in force
+	stale    bool       // found the keys changed: whatever f made of it, the transaction is given up
 }
 
 // view runs f in a read-only transaction.
 func (db *DB) view(ctx context.Context, f func(*tx) error) error {
-	return db.run(ctx, db.read, &sql.TxOptions{ReadOnly: db.engine == PostgreSQL}, f)
+	return db.run(ctx, db.read, true, f)
 }
 
 // update runs f in a read-write transaction and commits what it did if it returns nil. f may run more than once and so
 // must not change anything outside the transaction but variables that it sets anew each time.
 func (db *DB) update(ctx context.Context, f func(*tx) error) error {
-	return db.run(ctx, db.write, nil, f)
+	return db.run(ctx, db.write, false, f)
 }
 
-func (db *DB) run(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, f func(*tx) error) error {
+func (db *DB) run(ctx context.Context, pool *sql.DB, readonly bool, f func(*tx) error) error {
 	for try := 1; ; try++ {
-		err := db.once(ctx, pool, opts, f)
-		if err == nil || !retryable(err) {
+		err := db.once(ctx, pool, readonly, f)
+		if err == nil || !retryable(err) && !errors.Is(err, errStale) {
 			return err
+		}
+		if errors.Is(err, errStale) {
+			if err := db.Refresh(ctx); err != nil {
+				return err
+			}
 		}
 		if try == maxTries {
 			return ErrBusy.With("%d tries: %w", try, err)
@@ -58,13 +66,18 @@ func (db *DB) run(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, f func
 	}
 }
 
-func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, f func(*tx) error) error {
-	q, err := pool.BeginTx(ctx, opts)
+func (db *DB) once(ctx context.Context, pool *sql.DB, readonly bool, f func(*tx) error) error {
+	q, err := pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: readonly && db.engine == PostgreSQL})
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
 	defer q.Rollback() // after Commit it does nothing
-	if err := f(&tx{ctx, q, db}); err != nil {
+	t := &tx{ctx: ctx, q: q, db: db, readonly: readonly}
+	err = f(t)
+	if t.stale {
+		return errStale
+	}
+	if err != nil {
 		return err
 	}
 	if err := q.Commit(); err != nil {

@@ -1,0 +1,292 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hufu/audit"
+	"hufu/internal/gm"
+	"hufu/keys"
+)
+
+// sealedTable is a table with sealed columns: what must be done anew when a data key of the database is rotated.
+type sealedTable struct {
+	name    string
+	id      string            // primary key, which the seals name as their row
+	columns map[string]string // column → the name under which it is sealed
+	indexed string            // column whose value has a blind index, or ""
+	index   string            // where that index stands
+	also    []string          // columns that are indexed together with the value, before it
+	large   bool              // values as large as a document
+}
+
+// sealedTables is every sealed column there is; seal refuses others. The order is that of the work.
+var sealedTables = []sealedTable{
+	{name: "subject", id: "id", columns: map[string]string{"phone": phoneColumn}, indexed: "phone", index: "phone_index"},
+	{
+		name: "subject_identifier", id: "id", columns: map[string]string{"number": numberColumn},
+		indexed: "number", index: "number_index", also: []string{"type", "country"},
+	},
+	{name: "login_account", id: "id", columns: map[string]string{"name": accountColumn}, indexed: "name", index: "name_index"},
+	{name: "login_session", id: "id", columns: map[string]string{"client": clientColumn}},
+	{name: "oidc_interaction", id: "id", columns: map[string]string{"request": requestColumn}},
+	{name: "ca_application", id: "id", columns: map[string]string{
+		"facts": "ca_application.facts", "maker_detail": "ca_application.maker", "checkers": "ca_application.checkers", "reason": "ca_application.reason",
+	}},
+	{name: "seal", id: "code", columns: map[string]string{"reason": "seal.reason", "maker": "seal.maker", "checker": "seal.checker"}},
+	{name: "seal_use", id: "id", columns: map[string]string{"purpose": "seal_use.purpose", "actor": "seal_use.actor"}},
+	{
+		name: "licence", id: "id", columns: map[string]string{
+			"holder_name": "licence.holder_name", "reason": "licence.reason", "data": "licence.data", "maker_detail": "licence.maker",
+		}, indexed: "holder_name", index: "holder_index",
+	},
+	{name: "licence_document", id: "id", columns: map[string]string{"document": "licence_document.document"}, large: true},
+}
+
+// isSealed tells whether a name under which a value is to be sealed stands in sealedTables.
+func isSealed(name string) bool {
+	for _, table := range sealedTables {
+		for _, sealed := range table.columns {
+			if sealed == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// The tables of the record, which seals by keys of its own.
+const (
+	subjectKeys = "audit_key"
+	recordRows  = "audit_entry"
+)
+
+// Stages implements keys.Rows: the tables that a data key's rotation goes through.
+func (t keyTx) Stages(purpose string) (stages []string) {
+	switch purpose {
+	case keys.DataSubjects:
+		return []string{subjectKeys}
+	case keys.DataRows:
+		return []string{recordRows}
+	}
+	for _, table := range sealedTables {
+		if purpose == keys.DataField || purpose == keys.DataIndex && table.indexed != "" {
+			stages = append(stages, table.name)
+		}
+	}
+	return stages
+}
+
+// Size implements keys.Rows.
+func (t keyTx) Size(stage string) (n int64, err error) {
+	if !t.isStage(stage) {
+		return 0, fmt.Errorf("count rows of %q: no such stage", stage)
+	}
+	err = t.one([]any{&n}, `SELECT count(*) FROM `+stage)
+	return n, err
+}
+
+func (t keyTx) isStage(name string) bool {
+	return name == subjectKeys || name == recordRows ||
+		slices.ContainsFunc(sealedTables, func(s sealedTable) bool { return s.name == name })
+}
+
+// Remake implements keys.Rows.
+func (t keyTx) Remake(purpose, stage, after string, limit int) (last string, n int, err error) {
+	switch stage {
+	case subjectKeys:
+		return t.rewrapSubjects(after, limit)
+	case recordRows:
+		return t.retag(after, limit)
+	}
+	i := slices.IndexFunc(sealedTables, func(s sealedTable) bool { return s.name == stage })
+	if i < 0 {
+		return "", 0, fmt.Errorf("go through %q: no such stage", stage)
+	}
+	table := sealedTables[i]
+	if table.large {
+		limit = min(limit, 8)
+	}
+	rows, err := t.sealedRows(table, after, limit)
+	if err != nil {
+		return "", 0, fmt.Errorf("read %s: %w", stage, err)
+	}
+	for _, row := range rows {
+		if err := t.remake(table, row, purpose == keys.DataIndex); err != nil {
+			return "", 0, err
+		}
+		last = row.id
+	}
+	return last, len(rows), nil
+}
+
+// sealedRow is a row of a sealed table: its sealed octets and index by column, and what is indexed with them.
+type sealedRow struct {
+	id     string
+	octets map[string][]byte
+	also   []string
+}
+
+func (s sealedTable) names() (names []string) {
+	for column := range s.columns {
+		names = append(names, column)
+	}
+	slices.Sort(names)
+	if s.index != "" {
+		names = append(names, s.index)
+	}
+	return names
+}
+
+func (t keyTx) sealedRows(table sealedTable, after string, limit int) ([]sealedRow, error) {
+	names := table.names()
+	return list(t.tx, func(s scanner) (row sealedRow, err error) {
+		octets, also := make([][]byte, len(names)), make([]string, len(table.also))
+		dest := []any{&row.id}
+		for i := range names {
+			dest = append(dest, &octets[i])
+		}
+		for i := range also {
+			dest = append(dest, &also[i])
+		}
+		err = s.Scan(dest...)
+		row.octets, row.also = map[string][]byte{}, also
+		for i, name := range names {
+			row.octets[name] = octets[i]
+		}
+		return row, err
+	}, fmt.Sprintf(`SELECT %s FROM %s WHERE %s > $1 ORDER BY %s LIMIT $2`,
+		strings.Join(append(append([]string{table.id}, names...), table.also...), ", "), table.name, table.id, table.id), after, limit)
+}
+
+// remake seals the stale columns of a row anew, and its index if asked to, unless somebody wrote the row meanwhile: what
+// is written since the new key is in force stands under it already.
+func (t keyTx) remake(table sealedTable, row sealedRow, index bool) error {
+	k, err := t.fieldKeys()
+	if err != nil {
+		return err
+	}
+	changed := map[string][]byte{}
+	for column, name := range table.columns {
+		old := row.octets[column]
+		if index && (column != table.indexed || row.octets[table.index] == nil) {
+			continue
+		}
+		if !index && (len(old) < 4 || binary.BigEndian.Uint32(old) == k.Version) {
+			continue
+		}
+		value, err := t.open(name, row.id, old)
+		if err != nil {
+			return err
+		}
+		if index {
+			changed[table.index], err = t.index(name, strings.Join(append(slices.Clone(row.also), value), "\x00"))
+		} else {
+			changed[column], err = t.seal(name, row.id, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return t.replace(table, row, changed)
+}
+
+// replace writes octets where those of before still stand.
+func (t keyTx) replace(table sealedTable, row sealedRow, changed map[string][]byte) error {
+	args := []any{row.id}
+	var set, where []string
+	for column, octets := range changed {
+		if bytes.Equal(octets, row.octets[column]) {
+			continue
+		}
+		args = append(args, octets, row.octets[column])
+		set = append(set, fmt.Sprintf("%s = $%d", column, len(args)-1))
+		where = append(where, fmt.Sprintf("%s = $%d", column, len(args)))
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	_, err := t.exec(fmt.Sprintf(`UPDATE %s SET %s WHERE %s = $1 AND %s`,
+		table.name, strings.Join(set, ", "), table.id, strings.Join(where, " AND ")), args...)
+	if err != nil {
+		return fmt.Errorf("write %s of %s anew: %w", table.name, row.id, err)
+	}
+	return nil
+}
+
+// rewrapSubjects brings the subjects' keys under the current key of keys; erased ones stay tombstones.
+func (t keyTx) rewrapSubjects(after string, limit int) (last string, n int, err error) {
+	k, err := t.fieldKeys()
+	if err != nil {
+		return "", 0, err
+	}
+	rows, err := list(t.tx, func(s scanner) (row subjectKeyRow, err error) {
+		return row, s.Scan(&row.subject, &row.wrapped, &row.version)
+	}, `SELECT subject, wrapped, version FROM audit_key WHERE subject > $1 ORDER BY subject LIMIT $2`, after, limit)
+	if err != nil {
+		return "", 0, fmt.Errorf("read subjects' keys: %w", err)
+	}
+	for _, row := range rows {
+		last = row.subject
+		if len(row.wrapped) == 0 || row.version == k.SubjectsVersion {
+			continue
+		}
+		wrapped, err := row.under(k)
+		if err != nil {
+			return "", 0, err
+		}
+		if _, err := t.exec(`UPDATE audit_key SET wrapped = $3, version = $4 WHERE subject = $1 AND wrapped = $2`,
+			row.subject, row.wrapped, wrapped, k.SubjectsVersion); err != nil {
+			return "", 0, fmt.Errorf("wrap a subject's key anew: %w", err)
+		}
+	}
+	return last, len(rows), nil
+}
+
+// subjectKeyRow is a subject's audit key as it is stored.
+type subjectKeyRow struct {
+	subject string
+	wrapped []byte
+	version uint32
+}
+
+// under returns the key wrapped by the current key of keys.
+func (r subjectKeyRow) under(k *FieldKeys) ([]byte, error) {
+	if len(r.wrapped) == 0 || r.version == k.SubjectsVersion {
+		return r.wrapped, nil
+	}
+	old, ok := k.OtherSubjects[r.version]
+	if !ok {
+		return nil, fmt.Errorf("key of subject %s: no key of version %d: %w", r.subject, r.version, gm.ErrOpen)
+	}
+	return audit.Rewrap(old, k.Subjects, r.subject, r.wrapped)
+}
+
+// retag tags rows of the record anew. A row whose tag is wrong stays as it is: it was changed, and must go on showing it.
+func (t keyTx) retag(after string, limit int) (last string, n int, err error) {
+	k, err := t.fieldKeys()
+	if err != nil {
+		return "", 0, err
+	}
+	rows, err := list(t.tx, scanEntry, `SELECT `+auditColumns+` FROM audit_entry WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	if err != nil {
+		return "", 0, fmt.Errorf("read rows of the record: %w", err)
+	}
+	for _, row := range rows {
+		last = row.ID
+		for _, old := range k.OtherRows {
+			tag, ok := audit.Retag(row, old, k.Rows)
+			if !ok {
+				continue
+			}
+			if _, err := t.exec(`UPDATE audit_entry SET tag = $3 WHERE id = $1 AND tag = $2`, row.ID, row.Tag, tag); err != nil {
+				return "", 0, fmt.Errorf("tag row %s anew: %w", row.ID, err)
+			}
+			break
+		}
+	}
+	return last, len(rows), nil
+}
