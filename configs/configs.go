@@ -2,7 +2,7 @@ package configs
 
 import "embed"
 
-// Files holds the folders of this package: profiles/, licences/.
+// Files holds the folders of this package: profiles/, licences/, hsm/.
 //
-//go:embed profiles licences
+//go:embed profiles licences hsm
 var Files embed.FS

@@ -1,0 +1,314 @@
+//go:build cgo
+
+package pkcs11
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/asn1"
+	"encoding/binary"
+	"math/big"
+
+	p11 "github.com/miekg/pkcs11"
+
+	"hufu/hsm"
+	"hufu/internal/gm"
+)
+
+// object is a key object of the token as it was read.
+type object struct {
+	handle p11.ObjectHandle
+	class  uint
+	attrs  map[uint][]byte
+}
+
+func (o object) text(t uint) string { return string(o.attrs[t]) }
+func (o object) id() []byte         { return o.attrs[p11.CKA_ID] }
+func (o object) flag(t uint) bool   { return len(o.attrs[t]) > 0 && o.attrs[t][0] != 0 }
+
+// number reads a CK_ULONG, which is little endian on every machine that such modules are built for but s390x.
+func (o object) number(t uint) uint {
+	switch b := o.attrs[t]; len(b) {
+	case 8:
+		return uint(binary.NativeEndian.Uint64(b))
+	case 4:
+		return uint(binary.NativeEndian.Uint32(b))
+	}
+	return p11.CK_UNAVAILABLE_INFORMATION
+}
+
+// What is read of the objects of each class.
+var wanted = map[uint][]uint{
+	p11.CKO_PUBLIC_KEY:  {p11.CKA_LABEL, p11.CKA_ID, p11.CKA_KEY_TYPE, p11.CKA_EC_PARAMS, p11.CKA_EC_POINT, p11.CKA_MODULUS, p11.CKA_PUBLIC_EXPONENT},
+	p11.CKO_PRIVATE_KEY: {p11.CKA_LABEL, p11.CKA_ID, p11.CKA_KEY_TYPE, p11.CKA_EC_PARAMS, p11.CKA_SIGN, p11.CKA_DECRYPT, p11.CKA_DERIVE},
+	p11.CKO_SECRET_KEY:  {p11.CKA_LABEL, p11.CKA_ID, p11.CKA_KEY_TYPE, p11.CKA_VALUE_LEN, p11.CKA_ENCRYPT, p11.CKA_SIGN},
+}
+
+// find returns the handles of the token's or session's objects that fit the template.
+func (s *session) find(template ...*p11.Attribute) ([]p11.ObjectHandle, error) {
+	if err := s.lib.FindObjectsInit(s.h, template); err != nil {
+		return nil, step("C_FindObjectsInit", err)
+	}
+	var all []p11.ObjectHandle
+	for {
+		some, _, err := s.lib.FindObjects(s.h, 100)
+		if err != nil {
+			s.broken = s.lib.FindObjectsFinal(s.h) != nil
+			return nil, step("C_FindObjects", err)
+		}
+		all = append(all, some...)
+		if len(some) == 0 {
+			return all, step("C_FindObjectsFinal", s.lib.FindObjectsFinal(s.h))
+		}
+	}
+}
+
+// read returns the attributes that the object has and shows. Most modules refuse the whole list for one that is missing: then
+// they are asked for one by one.
+func (s *session) read(h p11.ObjectHandle, types ...uint) (map[uint][]byte, error) {
+	list := make([]*p11.Attribute, len(types))
+	for i, t := range types {
+		list[i] = p11.NewAttribute(t, nil)
+	}
+	got, err := s.lib.GetAttributeValue(s.h, h, list)
+	if err != nil && len(types) == 1 {
+		if s.d.profile.classOf(err) != classNone {
+			return nil, step("C_GetAttributeValue", err)
+		}
+		return map[uint][]byte{}, nil // not there, or not shown
+	}
+	all := make(map[uint][]byte, len(types))
+	if err == nil {
+		for _, a := range got {
+			if a.Value != nil {
+				all[a.Type] = a.Value
+			}
+		}
+		return all, nil
+	}
+	for _, t := range types {
+		one, err := s.read(h, t)
+		if err != nil {
+			return nil, err
+		}
+		if v, ok := one[t]; ok {
+			all[t] = v
+		}
+	}
+	return all, nil
+}
+
+// objects reads the token's key objects of a class that fit the template.
+func (s *session) objects(class uint, template ...*p11.Attribute) ([]object, error) {
+	template = append([]*p11.Attribute{p11.NewAttribute(p11.CKA_CLASS, class), p11.NewAttribute(p11.CKA_TOKEN, true)}, template...)
+	handles, err := s.find(template...)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]object, 0, len(handles))
+	for _, h := range handles {
+		attrs, err := s.read(h, wanted[class]...)
+		if code, _ := codeOf(err); code == p11.CKR_OBJECT_HANDLE_INVALID {
+			continue // somebody destroyed it just now
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, object{handle: h, class: class, attrs: attrs})
+	}
+	return list, nil
+}
+
+// scan reads keys from the token: all, or those that fit a template of label or identifier. halves are the objects that have lost
+// their other half, or whose kind the driver does not know.
+func (s *session) scan(template ...*p11.Attribute) (keys []*key, halves []object, err error) {
+	info, err := s.lib.GetSessionInfo(s.h)
+	if err != nil {
+		return nil, nil, step("C_GetSessionInfo", err)
+	}
+	if !loggedIn(info.State) {
+		return nil, nil, errNotLoggedIn // private keys would seem to be gone
+	}
+	var byClass [3][]object
+	for i, class := range []uint{p11.CKO_PRIVATE_KEY, p11.CKO_PUBLIC_KEY, p11.CKO_SECRET_KEY} {
+		if byClass[i], err = s.objects(class, template...); err != nil {
+			return nil, nil, err
+		}
+	}
+	used := map[p11.ObjectHandle]bool{}
+	for _, private := range byClass[0] {
+		k, err := s.pair(private, byClass[0], byClass[1], used)
+		if err != nil {
+			return nil, nil, err
+		}
+		if k == nil {
+			halves = append(halves, private)
+			continue
+		}
+		keys = append(keys, k)
+	}
+	for _, public := range byClass[1] {
+		if !used[public.handle] {
+			halves = append(halves, public)
+		}
+	}
+	for _, secret := range byClass[2] {
+		if k := s.secret(secret); k != nil {
+			keys = append(keys, k)
+		} else if readNote(secret.id()).kind == kindInside {
+			halves = append(halves, secret)
+		}
+	}
+	return keys, halves, nil
+}
+
+// pair makes a key of a private object and the public object that belongs to it: of the same type and CKA_ID; without a CKA_ID, of
+// the same label, if there is but one of each; else the private object's own point.
+func (s *session) pair(private object, privates, publics []object, used map[p11.ObjectHandle]bool) (*key, error) {
+	same := func(o object) bool {
+		if o.number(p11.CKA_KEY_TYPE) != private.number(p11.CKA_KEY_TYPE) || used[o.handle] && o.class == p11.CKO_PUBLIC_KEY {
+			return false
+		}
+		if len(private.id()) > 0 {
+			return bytes.Equal(o.id(), private.id())
+		}
+		return len(o.id()) == 0 && o.text(p11.CKA_LABEL) == private.text(p11.CKA_LABEL)
+	}
+	var found []object
+	for _, public := range publics {
+		if same(public) {
+			found = append(found, public)
+		}
+	}
+	twins := 0
+	for _, other := range privates {
+		if same(other) {
+			twins++
+		}
+	}
+	source := private
+	if len(found) == 1 && twins == 1 {
+		source = found[0]
+		used[source.handle] = true
+	} else {
+		point, err := s.read(private.handle, p11.CKA_EC_POINT)
+		if err != nil {
+			return nil, err
+		}
+		source.attrs[p11.CKA_EC_POINT] = point[p11.CKA_EC_POINT]
+		for _, public := range found {
+			if bytes.Equal(public.attrs[p11.CKA_EC_POINT], point[p11.CKA_EC_POINT]) {
+				used[public.handle] = true
+			}
+		}
+	}
+	algorithm, pub := s.d.profile.public(source)
+	use := useOf(algorithm, private)
+	if pub == nil || use == "" {
+		return nil, nil
+	}
+	return s.newKey(private, algorithm, use, pub), nil
+}
+
+// public reads the public half of an object; nil where the driver has no use for such a key.
+func (p *Profile) public(o object) (string, crypto.PublicKey) {
+	switch kind := o.number(p11.CKA_KEY_TYPE); {
+	case kind == p11.CKK_RSA:
+		n, e := new(big.Int).SetBytes(o.attrs[p11.CKA_MODULUS]), new(big.Int).SetBytes(o.attrs[p11.CKA_PUBLIC_EXPONENT])
+		algorithm := map[int]string{2048: hsm.RSA2048, 3072: hsm.RSA3072}[n.BitLen()]
+		if algorithm == "" || e.BitLen() > 31 || e.Int64() < 3 {
+			return "", nil
+		}
+		return algorithm, &rsa.PublicKey{N: n, E: int(e.Int64())}
+	case kind == p11.CKK_EC, p.Codes.KeySM2 != 0 && kind == p.Codes.KeySM2:
+		return ecPublic(o.attrs[p11.CKA_EC_POINT], o.attrs[p11.CKA_EC_PARAMS], kind != p11.CKK_EC)
+	}
+	return "", nil
+}
+
+// Curves as CKA_EC_PARAMS names them.
+var (
+	paramsSM2  = []byte{0x06, 0x08, 0x2A, 0x81, 0x1C, 0xCF, 0x55, 0x01, 0x82, 0x2D}
+	paramsP256 = []byte{0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07}
+)
+
+// ecPublic reads a point, bare or in an OCTET STRING; a vendor's SM2 key may lack the name of its curve.
+func ecPublic(point, params []byte, sm2 bool) (string, crypto.PublicKey) {
+	var inner []byte
+	if rest, err := asn1.Unmarshal(point, &inner); err == nil && len(rest) == 0 && len(inner) == 65 {
+		point = inner
+	}
+	if len(point) == 64 {
+		point = append([]byte{4}, point...)
+	}
+	switch {
+	case bytes.Equal(params, paramsSM2) || sm2 && len(params) == 0:
+		if pub, err := gm.PublicKey(point); err == nil {
+			return hsm.SM2, pub
+		}
+	case bytes.Equal(params, paramsP256):
+		if pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point); err == nil {
+			return hsm.P256, pub
+		}
+	}
+	return "", nil
+}
+
+// useOf derives the one use of a key pair from its attributes. A vendor's console may have allowed more than one; then it signs.
+func useOf(algorithm string, private object) string {
+	switch {
+	case private.flag(p11.CKA_SIGN):
+		return hsm.UseSign
+	case algorithm == hsm.SM2 && (private.flag(p11.CKA_DECRYPT) || private.flag(p11.CKA_DERIVE)):
+		return hsm.UseDecrypt
+	}
+	return ""
+}
+
+// secret makes a key of a secret object; nil where the driver has no use for it.
+func (s *session) secret(o object) *key {
+	p := s.d.profile
+	kind := o.number(p11.CKA_KEY_TYPE)
+	algorithm, use := "", hsm.UseWrap
+	switch {
+	case readNote(o.id()).kind == kindInside:
+		return nil
+	case kind == p11.CKK_AES && o.number(p11.CKA_VALUE_LEN) == 32:
+		algorithm = hsm.AES256
+	case p.Codes.KeySM4 != 0 && kind == p.Codes.KeySM4:
+		algorithm = hsm.SM4
+	case kind == p.hmacKeyType() && p.Codes.HMACSM3 != 0:
+		algorithm, use = hsm.HMACSM3, hsm.UseMAC
+	}
+	needs := uint(p11.CKA_ENCRYPT)
+	if use == hsm.UseMAC {
+		needs = p11.CKA_SIGN
+	}
+	if algorithm == "" || !o.flag(needs) {
+		return nil
+	}
+	return s.newKey(o, algorithm, use, nil)
+}
+
+func (p *Profile) hmacKeyType() uint {
+	if p.Codes.KeyHMACSM3 != 0 {
+		return p.Codes.KeyHMACSM3
+	}
+	return p11.CKK_GENERIC_SECRET
+}
+
+// Keys lists the token's keys by label.
+func (d *Device) Keys(ctx context.Context) ([]hsm.Info, error) {
+	keys, err := run(ctx, d, "list keys", func(s *session) ([]*key, error) {
+		keys, _, err := s.scan()
+		return keys, err
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return infos(keys), nil
+}

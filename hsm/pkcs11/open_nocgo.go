@@ -1,0 +1,14 @@
+//go:build !cgo
+
+package pkcs11
+
+import (
+	"context"
+
+	"hufu/hsm"
+)
+
+// Open refuses: PKCS#11 modules are C libraries.
+func Open(_ context.Context, c Config, _ []byte) (hsm.Device, error) {
+	return nil, hsm.ErrNoDriver.With("open PKCS#11 module %q", c.Module)
+}

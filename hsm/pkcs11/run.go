@@ -1,0 +1,216 @@
+//go:build cgo
+
+package pkcs11
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	p11 "github.com/miekg/pkcs11"
+
+	"hufu/hsm"
+)
+
+// session is one of the pool, lent to one operation at a time.
+type session struct {
+	d      *Device
+	lib    *p11.Ctx
+	h      p11.SessionHandle
+	link   *link
+	epoch  uint64 // of handles, at the time of lending
+	broken bool   // an operation was left unfinished in it
+}
+
+// outcome is what an operation that ran aside came to.
+type outcome[T any] struct {
+	v   T
+	err error
+}
+
+// run lends op a session, aside: when the context ends, run returns and op goes on alone until the device lets it go; its place
+// in the pool stays taken until then, which bounds how many are so abandoned. What op returns then is thrown away, and handed
+// to undo, if there is one. op may be called again after a failure of class A or B, and must not touch what its caller sees.
+func run[T any](ctx context.Context, d *Device, what string, op func(s *session) (T, error), undo func(T)) (T, error) {
+	var none T
+	if err := d.ready(ctx); err != nil {
+		return none, err
+	}
+	if err := d.place(ctx); err != nil {
+		return none, err
+	}
+	done := make(chan outcome[T], 1)
+	var taken atomic.Bool // by whoever is first: the result by the caller, or the caller's leaving
+	go func() {
+		defer func() { <-d.places }()
+		v, err := attempt(ctx, d, what, op)
+		if taken.CompareAndSwap(false, true) {
+			done <- outcome[T]{v, err}
+			return
+		}
+		if err == nil && undo != nil {
+			undo(v)
+		}
+		d.abandoned.Add(-1)
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		d.abandoned.Add(1)
+		if taken.CompareAndSwap(false, true) {
+			return none, hsm.ErrUnavailable.With("%s: %w", what, ctx.Err())
+		}
+		d.abandoned.Add(-1)
+		r := <-done
+		return r.v, r.err
+	}
+}
+
+// place takes a place in the pool, under the context and as long as the circuit is closed.
+func (d *Device) place(ctx context.Context) error {
+	select {
+	case d.places <- struct{}{}:
+	default:
+		select {
+		case d.places <- struct{}{}:
+		case <-ctx.Done():
+			return hsm.ErrUnavailable.With("wait for one of %d sessions: %w", cap(d.places), ctx.Err())
+		case <-d.tripped():
+			return d.ready(ctx)
+		case <-d.life.Done():
+			return d.ready(ctx)
+		}
+	}
+	if err := d.ready(ctx); err != nil {
+		<-d.places
+		return err
+	}
+	return nil
+}
+
+// attempt runs op on a session and answers the classes A and B once each; C opens the circuit.
+func attempt[T any](ctx context.Context, d *Device, what string, op func(s *session) (T, error)) (T, error) {
+	var none T
+	if err := d.mod.enter(ctx); err != nil {
+		return none, err
+	}
+	defer d.mod.leave()
+	tried := map[class]bool{}
+	for {
+		s, err := d.lend(ctx, tried[classSession])
+		var v T
+		if err == nil {
+			v, err = op(s)
+		}
+		c := d.profile.classOf(err)
+		d.give(s, c)
+		again := !tried[c] && (c == classSession || c == classLogin)
+		if again && c == classLogin && s != nil {
+			if lost := d.relogin(ctx, s.epoch); lost != nil {
+				err, again = lost, false
+				c = d.profile.classOf(err)
+			}
+		}
+		if !again {
+			d.judge(c, err)
+			return v, asFault(what, err)
+		}
+		tried[c] = true
+	}
+}
+
+// judge draws the conclusions of an operation's end for the whole device.
+func (d *Device) judge(c class, err error) {
+	code, _ := codeOf(err)
+	switch {
+	case err == nil:
+		d.vague.Store(0)
+	case c == classDevice:
+		d.trip(err)
+	case isVague(code):
+		if d.vague.Add(1) >= vagueLimit {
+			d.trip(err)
+		}
+	case errors.Is(err, ErrNoToken):
+		d.trip(err)
+	}
+}
+
+// lend returns an idle session of the current link, or opens one; fresh asks for a new one and closes those that are idle, since
+// they may be lost as well. The caller is inside the module.
+func (d *Device) lend(ctx context.Context, fresh bool) (*session, error) {
+	l, epoch, err := d.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		s := d.popIdle(l)
+		if s == nil {
+			break
+		}
+		if !fresh {
+			s.epoch = epoch
+			return s, nil
+		}
+		_ = s.lib.CloseSession(s.h)
+	}
+	h, err := d.mod.lib.OpenSession(l.slot, p11.CKF_SERIAL_SESSION|p11.CKF_RW_SESSION)
+	if code, _ := codeOf(err); code == p11.CKR_SESSION_COUNT {
+		return d.lendIdle(ctx, l, epoch)
+	}
+	if err != nil {
+		return nil, step("C_OpenSession", err)
+	}
+	return &session{d: d, lib: d.mod.lib, h: h, link: l, epoch: epoch}, nil
+}
+
+// popIdle returns an idle session of the module's generation, if there is one. The handles of others mean nothing any more, or
+// somebody else's session.
+func (d *Device) popIdle(l *link) *session {
+	for {
+		select {
+		case s := <-d.idle:
+			if s.link.gen == l.gen {
+				return s
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// lendIdle waits for a session of somebody else, when the token gives no more.
+func (d *Device) lendIdle(ctx context.Context, l *link, epoch uint64) (*session, error) {
+	for {
+		select {
+		case s := <-d.idle:
+			if s.link.gen != l.gen {
+				continue
+			}
+			s.epoch = epoch
+			return s, nil
+		case <-ctx.Done():
+			return nil, hsm.ErrUnavailable.With("the token gives no more sessions: %w", ctx.Err())
+		case <-d.life.Done():
+			return nil, hsm.ErrClosed.With("token %s", d.cfg.Token)
+		}
+	}
+}
+
+// give takes a session back, or closes it if it may be lost. The caller is inside the module.
+func (d *Device) give(s *session, c class) {
+	if s == nil {
+		return
+	}
+	if c == classNone && !s.broken {
+		select {
+		case d.idle <- s:
+			return
+		default:
+		}
+	}
+	if s.link.gen == d.mod.generation() {
+		_ = s.lib.CloseSession(s.h)
+	}
+}
