@@ -6,6 +6,7 @@ import (
 
 	"hufu/internal/actor"
 	"hufu/licence"
+	"hufu/seal"
 )
 
 type licenceView struct {
@@ -55,6 +56,7 @@ type orderBody struct {
 	Holder string            `json:"holder" maxLength:"200" doc:"Subject id"`
 	Data   map[string]string `json:"data,omitempty" doc:"Values by name of field"`
 	Seal   string            `json:"seal,omitempty" maxLength:"64" doc:"Code; the first active seal of the organisation, if left out"`
+	PIN    string            `json:"pin,omitempty" maxLength:"256" doc:"Of the seal; needed unless a standing activation covers licence/ and the type"`
 }
 
 type orderInput struct {
@@ -63,7 +65,9 @@ type orderInput struct {
 }
 
 func (in orderInput) order() licence.Order {
-	return licence.Order{Type: in.Body.Type, Holder: in.Body.Holder, Data: in.Body.Data, Seal: in.Body.Seal, Key: in.Key}
+	return licence.Order{
+		Type: in.Body.Type, Holder: in.Body.Holder, Data: in.Body.Data, Seal: in.Body.Seal, Key: in.Key, Consent: seal.Consent{PIN: []byte(in.Body.PIN)},
+	}
 }
 
 func (a *API) issueLicence(ctx context.Context, by actor.Actor, in *orderInput) (*body[licenceView], error) {
@@ -81,11 +85,12 @@ type changeInput struct {
 	Key  string `header:"Idempotency-Key" maxLength:"64"`
 	Body struct {
 		Data map[string]string `json:"data" doc:"Values by name of field"`
+		PIN  string            `json:"pin,omitempty" maxLength:"256" doc:"Of the seal; as when a licence is issued"`
 	}
 }
 
 func (a *API) changeLicence(ctx context.Context, by actor.Actor, in *changeInput) (*body[licenceView], error) {
-	l, err := a.Licences.Change(ctx, by, in.ID, in.Body.Data, in.Key)
+	l, err := a.Licences.Change(ctx, by, in.ID, licence.Changes{Data: in.Body.Data, Key: in.Key, Consent: seal.Consent{PIN: []byte(in.Body.PIN)}})
 	return &body[licenceView]{a.viewLicence(l)}, err
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func (w *world) businessLicence() object {
-	return object{"type": business, "holder": w.ids["company"], "data": object{
+	return object{"type": business, "holder": w.ids["company"], "pin": sealPIN, "data": object{
 		"kind": "有限责任公司", "legal_representative": "王小雅", "capital": "壹仟万元整", "established": "2026-09-01", "term": "长期",
 		"address": "示例市望江路 88 号", "scope": "软件开发。",
 	}}
@@ -101,7 +101,7 @@ func (w *world) licenceLife(id string) {
 	data := w.businessLicence()["data"].(object)
 	data["capital"] = "贰仟万元整"
 	var next issuedLicence
-	w.post(path+"/versions", "clerk", object{"data": data}, "Idempotency-Key", "v2").into(&next)
+	w.post(path+"/versions", "clerk", object{"data": data, "pin": sealPIN}, "Idempotency-Key", "v2").into(&next)
 	if next.Version != 2 || next.ID == id {
 		w.Errorf("next version: %+v", next)
 	}

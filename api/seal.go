@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -39,6 +40,38 @@ type sealView struct {
 	ChangedAt  time.Time  `json:"changed_at"`
 	ValidFrom  time.Time  `json:"valid_from"`
 	ValidUntil time.Time  `json:"valid_until"`
+	Key        *keyView   `json:"key,omitempty" doc:"Of one seal, once it is made"`
+}
+
+// keyView says how a seal's key is held.
+type keyView struct {
+	Method string    `json:"method" enum:"pin,sm2,half,none" doc:"How the owner consents to a use; none: the owner has to set a PIN first"`
+	Kept   string    `json:"kept" enum:"wrapped,inside" doc:"wrapped: stands outside the device under its master key and is opened in memory for one signature (HSM-wrapped); inside: opened within the device alone (HSM-backed)"`
+	Locked time.Time `json:"locked_until,omitzero" doc:"Wrong PINs: no PIN is taken before"`
+}
+
+func viewKey(h seal.Held) *keyView {
+	v := &keyView{Method: cmp.Or(h.Method, "none"), Kept: "wrapped"}
+	if h.Inside {
+		v.Kept = "inside"
+	}
+	if h.Locked {
+		v.Locked = h.Until
+	}
+	return v
+}
+
+// sealWithKey is the view of one seal.
+func (a *API) sealWithKey(ctx context.Context, by actor.Actor, s seal.Seal) (*body[sealView], error) {
+	v := viewSeal(s)
+	if s.KeyID != "" {
+		held, err := a.Seals.Held(ctx, by, s.Code)
+		if err != nil {
+			return nil, err
+		}
+		v.Key = viewKey(held)
+	}
+	return &body[sealView]{v}, nil
 }
 
 func viewSeal(s seal.Seal) sealView {
@@ -94,7 +127,10 @@ func (a *API) listSeals(ctx context.Context, by actor.Actor, in *sealsInput) (*b
 
 func (a *API) getSeal(ctx context.Context, by actor.Actor, in *CodeInput) (*body[sealView], error) {
 	s, err := a.Seals.Get(ctx, by, in.Code)
-	return &body[sealView]{viewSeal(s)}, err
+	if err != nil {
+		return nil, err
+	}
+	return a.sealWithKey(ctx, by, s)
 }
 
 type decideSealInput struct {
@@ -106,9 +142,28 @@ func (a *API) decideSeal(ctx context.Context, by actor.Actor, in *decideSealInpu
 	return nil, a.Seals.Decide(ctx, by, in.Code, in.Body.Approve, in.Body.Reason)
 }
 
-func (a *API) makeSeal(ctx context.Context, by actor.Actor, in *CodeInput) (*body[sealView], error) {
-	s, err := a.Seals.Make(ctx, by, in.Code)
-	return &body[sealView]{viewSeal(s)}, err
+type makeSealInput struct {
+	CodeInput
+	Body struct {
+		ConsentBody
+		SignKey    []byte `json:"sign_key,omitempty" maxLength:"100" doc:"Instead of a PIN, the owner's SM2 pair: point 04‖x‖y of the key that signs challenges, base64"`
+		EncryptKey []byte `json:"encrypt_key,omitempty" maxLength:"100" doc:"Point of the key to which the owner's half is encrypted, base64"`
+	}
+}
+
+// making takes the first call's PIN or pair as the owner's, and what answers a challenge as consent.
+func (in *makeSealInput) making() seal.Making {
+	m := seal.Making{Consent: in.Body.consent(), Owner: seal.Enrolment{SignKey: in.Body.SignKey, EncryptKey: in.Body.EncryptKey}}
+	m.Owner.PIN = m.Consent.PIN
+	return m
+}
+
+func (a *API) makeSeal(ctx context.Context, by actor.Actor, in *makeSealInput) (*body[sealView], error) {
+	s, err := a.Seals.Make(ctx, by, in.Code, in.making())
+	if err != nil {
+		return nil, err
+	}
+	return a.sealWithKey(ctx, by, s)
 }
 
 type sealReasonInput struct {

@@ -10,14 +10,23 @@ import (
 	"testing"
 )
 
-type sealed struct{ Code, State, Owner string }
+type sealed struct {
+	Code, State, Owner string
+	Key                struct {
+		Method, Kept string
+		LockedUntil  string `json:"locked_until"`
+	}
+}
+
+// sealPIN is the owner's.
+const sealPIN = "dragon-7-boat-9"
 
 // madeSeal has the bureau's seal made.
 func (w *world) madeSeal() {
 	w.Helper()
 	w.post("/api/v1/seals", "clerk", object{"code": sealCode, "style": "bureau"}).ok()
 	w.post("/api/v1/seals/"+sealCode+"/decision", "chief", object{"approve": true}).ok()
-	w.post("/api/v1/seals/"+sealCode+"/make", "clerk", nil).ok()
+	w.post("/api/v1/seals/"+sealCode+"/make", "clerk", object{"pin": sealPIN}).ok()
 }
 
 func (w *world) blank() []byte {
@@ -28,7 +37,7 @@ func (w *world) blank() []byte {
 }
 
 func stampOrder(doc []byte) object {
-	return object{"document": doc, "purpose": "测试", "positions": []object{{"page": 1, "x": 100.0, "y": 200.0, "width": 42.0, "height": 42.0}}}
+	return object{"document": doc, "purpose": "测试", "pin": sealPIN, "positions": []object{{"page": 1, "x": 100.0, "y": 200.0, "width": 42.0, "height": 42.0}}}
 }
 
 func TestASealFromApplicationToRevocation(t *testing.T) {
@@ -42,12 +51,16 @@ func TestASealFromApplicationToRevocation(t *testing.T) {
 		w.post("/api/v1/seals", "clerk", object{"code": sealCode, "style": "bureau"}).refused(409, "seal.state")
 		path := "/api/v1/seals/" + sealCode
 		w.get(path+"/picture.svg", "clerk").refused(409, "seal.state")
-		w.post(path+"/make", "clerk", nil).refused(409, "seal.state")
+		w.post(path+"/make", "clerk", object{"pin": sealPIN}).refused(409, "seal.state")
 		w.post(path+"/decision", "clerk", object{"approve": true}).refused(403, "actor.same")
 		w.post(path+"/decision", "wang", object{"approve": true}).refused(403, "actor.role")
 		w.post(path+"/decision", "chief", object{"approve": true}).ok()
-		w.post(path+"/make", "clerk", nil).into(&s)
-		if s.State != "active" {
+		w.post(path+"/make", "clerk", nil).refused(400, "api.unreadable")
+		w.post(path+"/make", "clerk", object{"pin": "12345678"}).refused(422, "keys.pin-form")
+		w.post(path+"/make", "company", object{"pin": sealPIN}).refused(403, "seal.not-owner")
+		w.post(path+"/make", "super", object{"pin": sealPIN}).refused(403, "seal.not-owner")
+		w.post(path+"/make", "clerk", object{"pin": sealPIN}).into(&s)
+		if s.State != "active" || s.Key.Method != "pin" || s.Key.Kept != "wrapped" {
 			t.Fatalf("%+v", s)
 		}
 		w.sealFiles(path)

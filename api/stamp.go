@@ -27,7 +27,24 @@ type stampInput struct {
 		Positions []positionBody `json:"positions" minItems:"1" maxItems:"1000"`
 		Purpose   string         `json:"purpose" minLength:"1" maxLength:"600" doc:"Why, for the record"`
 		Closed    bool           `json:"closed,omitempty" doc:"Forbid further signatures"`
+		At        time.Time      `json:"at,omitzero" doc:"Time of the challenge that is answered"`
+		ConsentBody
 	}
+}
+
+func (in *stampInput) order() (seal.Order, error) {
+	if len(in.Body.Document) > maxFile {
+		return seal.Order{}, errTooLarge
+	}
+	return stampOrder(in.Code, in.Body.Document, in.Body.Positions, in.Body.Purpose, in.Body.Closed), nil
+}
+
+func stampOrder(code string, document []byte, positions []positionBody, purpose string, closed bool) seal.Order {
+	o := seal.Order{Seal: code, Document: document, Purpose: purpose, WholeProtected: closed, Kind: seal.KindDocument}
+	for _, p := range positions {
+		o.Stamps = append(o.Stamps, ofd.Stamp{Page: p.Page, Boundary: ofd.Box{X: p.X, Y: p.Y, W: p.Width, H: p.Height}})
+	}
+	return o
 }
 
 type stampedView struct {
@@ -41,13 +58,11 @@ const ofdType = "application/ofd"
 
 // stamp returns JSON, or the stamped document alone to whoever accepts application/ofd.
 func (a *API) stamp(ctx context.Context, by actor.Actor, in *stampInput) (*choice, error) {
-	if len(in.Body.Document) > maxFile {
-		return nil, errTooLarge
+	o, err := in.order()
+	if err != nil {
+		return nil, err
 	}
-	o := seal.Order{Seal: in.Code, Document: in.Body.Document, Purpose: in.Body.Purpose, WholeProtected: in.Body.Closed}
-	for _, p := range in.Body.Positions {
-		o.Stamps = append(o.Stamps, ofd.Stamp{Page: p.Page, Boundary: ofd.Box{X: p.X, Y: p.Y, W: p.Width, H: p.Height}})
-	}
+	o.Consent, o.At = in.Body.consent(), in.Body.At
 	done, err := a.Seals.Stamp(ctx, by, o)
 	if err != nil {
 		return nil, err

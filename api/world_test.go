@@ -29,10 +29,12 @@ import (
 	"hufu/certs"
 	"hufu/certs/bundle"
 	"hufu/configs"
+	"hufu/hsm/hsmtest"
 	"hufu/identity"
 	"hufu/identity/login"
 	"hufu/internal/actor"
 	"hufu/internal/gm"
+	"hufu/keys"
 	"hufu/licence"
 	"hufu/licence/reader"
 	"hufu/oidc"
@@ -140,19 +142,19 @@ func each(t *testing.T, change func(*api.Config), f func(w *world)) {
 }
 
 func (w *world) openServices() {
-	keys, ctx := &memoryKeys{}, w.Context()
+	memory, ctx := &memoryKeys{}, w.Context()
 	w.people = must(identity.New(identity.Config{Store: w.db.Identity()}))
 	w.logins = must(login.New(login.Config{
 		Store: w.db.Login(), Subjects: w.people, Peppers: [][]byte{bytes.Repeat([]byte{7}, 32)}, Cost: login.Cost{Memory: 64, Time: 1, Threads: 1},
 	}))
 	profiles := must(ca.ParseProfiles(configs.Files, "profiles"))
 	w.ca = must(ca.New(ctx, ca.Config{
-		Store: w.db.CA(), Registry: registry{w.people}, Keys: keys, Encryption: must(kmc.New(w.db.KMC(), time.Now)), Profiles: profiles,
+		Store: w.db.CA(), Registry: registry{w.people}, Keys: memory, Encryption: must(kmc.New(w.db.KMC(), time.Now)), Profiles: profiles,
 		BaseURL: "http://localhost:8480/pki", Instance: 1, Now: time.Now,
 	}))
 	w.must(w.ca.Bootstrap(ctx, system))
 	w.seals = must(seal.New(seal.Config{
-		Store: w.db.Seals(), Keys: keys, Certifier: certifier{w.ca}, Maker: maker{w.ca}, TimeStamps: w.ca, Owners: owners{w.people},
+		Store: w.db.Seals(), Keys: w.sealKeys(), Certifier: certifier{w.ca}, Maker: maker{w.ca}, TimeStamps: w.ca, Owners: owners{w.people},
 		VendorID: "HUFU", Now: time.Now,
 	}))
 	w.licences = must(licence.New(licence.Config{
@@ -176,6 +178,14 @@ func (w *world) openServices() {
 			Logout: page, LoggedOut: page, EndSession: func(http.ResponseWriter, *http.Request) error { return nil },
 		},
 	}))
+}
+
+// sealKeys are the real ones, on a device of their own.
+func (w *world) sealKeys() *keys.Many {
+	w.Helper()
+	all := must(keys.New(keys.Config{Store: w.db.Keys(), Device: hsmtest.Soft(w.T), PIN: keys.PINCost{Memory: 64, Passes: 1, Lanes: 1}}))
+	must(all.Ensure(w.Context(), system, "seal-master", keys.Master, keys.SM4))
+	return must(all.Many(system, keys.ManySeal, "seal-master"))
 }
 
 // fill registers a citizen, her company, a bureau, and officials whose tokens are called like them.
@@ -413,6 +423,16 @@ func (o owners) OwnerName(ctx context.Context, subject string) (string, error) {
 	return s.Name, err
 }
 
+func (o owners) ActingFor(ctx context.Context, person, organisation string) (ways []actor.Actor, err error) {
+	all, err := o.Capacities(ctx, person)
+	for _, c := range all {
+		if c.For == organisation {
+			ways = append(ways, actor.Actor{Subject: person, Capacity: actor.Capacity(c.Kind), For: c.For, Roles: c.Roles})
+		}
+	}
+	return ways, err
+}
+
 type maker struct{ *ca.Authority }
 
 func (m maker) Maker(ctx context.Context) (*certs.Certificate, crypto.Signer, error) {
@@ -454,7 +474,7 @@ func (c certifier) Revoke(ctx context.Context, a actor.Actor, cert []byte) error
 	return c.Authority.Revoke(ctx, a, must(certs.Parse(cert)).Serial, certs.ReasonCessationOfOperation, time.Now())
 }
 
-// memoryKeys keeps keys in memory, for the authority by label and for seals by id.
+// memoryKeys keeps the authority's keys in memory, by label.
 type memoryKeys struct {
 	mu   sync.Mutex
 	keys map[string]*gm.PrivateKey
@@ -470,11 +490,6 @@ func (m *memoryKeys) Ensure(_ context.Context, _ actor.Actor, label, _, _ string
 		m.keys[label] = must(gm.GenerateKey())
 	}
 	return m.keys[label], nil
-}
-
-func (m *memoryKeys) Generate(ctx context.Context, label string) (string, crypto.PublicKey, error) {
-	k, err := m.Ensure(ctx, system, label, "", "")
-	return label, k.Public(), err
 }
 
 func (m *memoryKeys) Signer(_ context.Context, label string) (crypto.Signer, error) {

@@ -29,7 +29,7 @@ const kindStanding = "standing-activation"
 // checkKind refuses what does not name a kind of document.
 func checkKind(kind string) error {
 	bad := kind == "" || len(kind) > 64 || kind == kindStanding || strings.ContainsFunc(kind, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("-/._", r))
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-/._", r))
 	})
 	if bad {
 		return ErrKind.With("kind %q", kind)

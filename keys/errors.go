@@ -35,7 +35,7 @@ var (
 	ErrLocked = fault.New(fault.Limited, "keys.locked",
 		"The PIN was wrong too often and is locked for now. Wait and try again later.", "PIN 输错次数过多，已暂时锁定。请稍后再试。")
 	ErrKind = fault.New(fault.Invalid, "keys.kind",
-		"Say what kind of document is signed, in at most 64 characters of a-z, 0-9, '-', '/', '.', '_'.", "请说明所签文件的类别，最多 64 个字符（a-z、0-9、-、/、.、_）。")
+		"Say what kind of document is signed, in at most 64 characters of a-z, A-Z, 0-9, '-', '/', '.', '_'.", "请说明所签文件的类别，最多 64 个字符（a-z、A-Z、0-9、-、/、.、_）。")
 	ErrBounds = fault.New(fault.Invalid, "keys.bounds",
 		"A standing activation names 1 to 32 kinds of documents, 1 to 1,000,000 uses and an end within 92 days, and a key has at most 16. Choose other bounds, or withdraw one.", "常设激活须列明 1 至 32 类文件、1 至 1000000 次使用和 92 天内的截止时间，且每个密钥最多 16 项。请调整范围或先撤回一项。")
 	ErrNoStanding = fault.New(fault.NotFound, "keys.no-standing",

@@ -191,6 +191,22 @@ type Held = struct {
 	Until  time.Time
 }
 
+// Public returns the public half of a key that works.
+func (m *Many) Public(ctx context.Context, id string) (crypto.PublicKey, error) {
+	w, err := m.get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if w.State != Active {
+		return nil, ErrUnknown.With("key %s is %s", id, w.State)
+	}
+	pub, err := gm.PublicKey(w.Public)
+	if err != nil {
+		return nil, ErrDamaged.With("key %s: %w", id, err)
+	}
+	return pub, nil
+}
+
 // Held tells how a key is held, for pages and documents that say so.
 func (m *Many) Held(ctx context.Context, id string) (Held, error) {
 	w, o, err := m.row(ctx, id)

@@ -27,6 +27,15 @@ type Order struct {
 	Data   map[string]string // by name of field
 	Seal   string            // code; empty: the first active seal of the organisation
 	Key    string            // idempotency key, at most 64 characters; "" = none
+	// Consent is the will of the seal's owner; left empty, a standing activation for the type must cover the stamp.
+	Consent seal.Consent
+}
+
+// Changes are the next version of a licence.
+type Changes struct {
+	Data    map[string]string
+	Key     string // as in Order
+	Consent seal.Consent
 }
 
 // JobProof is the kind of the durable job that fetches the log's proof for a licence: key its identifier, payload the id
@@ -66,7 +75,7 @@ func (s *Service) Issue(ctx context.Context, by actor.Actor, o Order) (Licence, 
 
 // Change makes the next version of an active licence, one that ran out included, with other data; at the same moment the
 // version before is superseded.
-func (s *Service) Change(ctx context.Context, by actor.Actor, id string, data map[string]string, key string) (Licence, error) {
+func (s *Service) Change(ctx context.Context, by actor.Actor, id string, c Changes) (Licence, error) {
 	old, err := s.licence(ctx, id)
 	if err != nil {
 		return Licence{}, err
@@ -74,7 +83,7 @@ func (s *Service) Change(ctx context.Context, by actor.Actor, id string, data ma
 	if !issues(by, &old) {
 		return Licence{}, ErrUnknown.With("%s may not change licence %s", by, id)
 	}
-	return s.issue(ctx, by, Order{Type: old.Type, Holder: old.Holder, Data: data, Key: key}, &old)
+	return s.issue(ctx, by, Order{Type: old.Type, Holder: old.Holder, Data: c.Data, Key: c.Key, Consent: c.Consent}, &old)
 }
 
 func (s *Service) issue(ctx context.Context, by actor.Actor, o Order, old *Licence) (Licence, error) {
@@ -91,7 +100,7 @@ func (s *Service) issue(ctx context.Context, by actor.Actor, o Order, old *Licen
 	if err != nil {
 		return Licence{}, err
 	}
-	done, err := s.stamp(ctx, by, held)
+	done, err := s.stamp(ctx, by, held, o.Consent)
 	if err == nil {
 		err = s.finish(ctx, by, done)
 	}
@@ -289,10 +298,11 @@ func (s *Service) next(ctx context.Context, old *Licence) (replaces string, id *
 	return old.ID, &base, err
 }
 
-// stamp has the document sealed. The seal service checks afresh that the actor may use the seal.
-func (s *Service) stamp(ctx context.Context, by actor.Actor, r reserved) (sealed, error) {
+// stamp has the document sealed. The seal service checks afresh that the actor may use the seal, and that its owner consents.
+func (s *Service) stamp(ctx context.Context, by actor.Actor, r reserved, c seal.Consent) (sealed, error) {
 	out, err := s.Seals.Stamp(ctx, by, seal.Order{
 		Seal: r.licence.Seal, Document: r.document, Stamps: []ofd.Stamp{{Page: 1, Boundary: r.place}}, Purpose: "签发证照 " + r.licence.ID,
+		Kind: seal.KindLicence(r.licence.Type), Consent: c,
 	})
 	if err != nil {
 		return sealed{}, err

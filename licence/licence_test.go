@@ -443,7 +443,7 @@ func TestStatesFollowTheirOrder(t *testing.T) {
 		if _, err := w.Show(ctx, company, l.ID, licence.Showing{}); !errors.Is(err, licence.ErrState) {
 			t.Errorf("a suspended licence was shown: %v", err)
 		}
-		if _, err := w.Change(ctx, officer, l.ID, order().Data, ""); !errors.Is(err, licence.ErrState) {
+		if _, err := w.Change(ctx, officer, l.ID, licence.Changes{Data: order().Data, Consent: consent}); !errors.Is(err, licence.ErrState) {
 			t.Errorf("a change lifted the suspension: %v", err)
 		}
 		if err := w.Resume(ctx, officer, l.ID, "查无违法"); err != nil {
@@ -464,7 +464,7 @@ func TestStatesFollowTheirOrder(t *testing.T) {
 				t.Errorf("an ended licence moved: %v", err)
 			}
 		}
-		if _, err := w.Change(ctx, officer, l.ID, order().Data, ""); !errors.Is(err, licence.ErrState) {
+		if _, err := w.Change(ctx, officer, l.ID, licence.Changes{Data: order().Data, Consent: consent}); !errors.Is(err, licence.ErrState) {
 			t.Errorf("an ended licence was changed: %v", err)
 		}
 	})
@@ -519,14 +519,14 @@ func TestAChangeSupersedesTheVersionBefore(t *testing.T) {
 		first := w.issued(order())
 		data := order().Data
 		data["capital"] = "贰仟万元整"
-		if _, err := w.Change(ctx, stranger, first.ID, data, ""); !errors.Is(err, licence.ErrUnknown) {
+		if _, err := w.Change(ctx, stranger, first.ID, licence.Changes{Data: data, Consent: consent}); !errors.Is(err, licence.ErrUnknown) {
 			t.Errorf("another organisation changed it: %v", err)
 		}
-		second, err := w.Change(ctx, officer, first.ID, data, "change-1")
+		second, err := w.Change(ctx, officer, first.ID, licence.Changes{Data: data, Key: "change-1", Consent: consent})
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := w.Change(ctx, officer, first.ID, data, "change-1")
+		again, err := w.Change(ctx, officer, first.ID, licence.Changes{Data: data, Key: "change-1", Consent: consent})
 		if err != nil || again.ID != second.ID {
 			t.Errorf("the same key gave %s, %v", again.ID, err)
 		}
@@ -543,7 +543,7 @@ func TestAChangeSupersedesTheVersionBefore(t *testing.T) {
 		if r := w.verify(w.document(second)); r.Result != check.Passed {
 			t.Errorf("the new version is %s", r.Result)
 		}
-		if _, err := w.Change(ctx, officer, first.ID, data, ""); !errors.Is(err, licence.ErrState) {
+		if _, err := w.Change(ctx, officer, first.ID, licence.Changes{Data: data, Consent: consent}); !errors.Is(err, licence.ErrState) {
 			t.Errorf("the old version was changed again: %v", err)
 		}
 		// What happens to the old version while the new one is sealed counts.
@@ -552,7 +552,7 @@ func TestAChangeSupersedesTheVersionBefore(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := w.Change(ctx, officer, second.ID, order().Data, ""); !errors.Is(err, licence.ErrState) {
+		if _, err := w.Change(ctx, officer, second.ID, licence.Changes{Data: order().Data, Consent: consent}); !errors.Is(err, licence.ErrState) {
 			t.Errorf("a licence suspended meanwhile was superseded: %v", err)
 		}
 		w.seals.while = nil
@@ -561,12 +561,12 @@ func TestAChangeSupersedesTheVersionBefore(t *testing.T) {
 		}
 		// A change that fails leaves the old version in force, and its number is not used again.
 		w.seals.before = errCrash
-		if _, err := w.Change(ctx, officer, second.ID, order().Data, ""); !errors.Is(err, errCrash) {
+		if _, err := w.Change(ctx, officer, second.ID, licence.Changes{Data: order().Data, Consent: consent}); !errors.Is(err, errCrash) {
 			t.Fatal(err)
 		}
 		w.seals.before = nil
 		w.wantStatus(second.ID, licence.Active)
-		third, err := w.Change(ctx, officer, second.ID, order().Data, "")
+		third, err := w.Change(ctx, officer, second.ID, licence.Changes{Data: order().Data, Consent: consent})
 		if err != nil || third.Version != 5 {
 			t.Errorf("version %d, %v: want 5, since 3 and 4 were given up", third.Version, err)
 		}
@@ -746,4 +746,43 @@ func TestTextsForPeopleAreInBothLanguages(t *testing.T) {
 			t.Errorf("%+v", err)
 		}
 	}
+}
+
+func TestNoLicenceWithoutTheConsentOfTheSealsOwner(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		t.Cleanup(func() { w.auth.allowed = nil })
+		for name, c := range map[string]seal.Consent{"none": {}, "a wrong PIN": {PIN: []byte("12345678")}} {
+			o := order()
+			o.Consent, o.Key = c, name
+			if _, err := w.Issue(t.Context(), officer, o); !errors.Is(err, errConsent) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if len(w.seals.stamped) > 0 {
+				t.Fatalf("%s: a document was stamped", name)
+			}
+			o.Consent = consent // the refused draft is void, so that its key serves again
+			if _, err := w.Issue(t.Context(), officer, o); err != nil {
+				t.Errorf("after %s: %v", name, err)
+			}
+			w.seals.stamped = nil
+		}
+		w.auth.allowed = []string{seal.KindDocument, seal.KindLicence(residence), seal.KindRequest}
+		o := order()
+		o.Consent = seal.Consent{}
+		if _, err := w.Issue(t.Context(), officer, o); !errors.Is(err, errConsent) {
+			t.Errorf("activated for other kinds: %v", err)
+		}
+		w.auth.allowed = []string{seal.KindLicence(business)}
+		first, err := w.Issue(t.Context(), officer, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Change(t.Context(), officer, first.ID, licence.Changes{Data: o.Data}); err != nil {
+			t.Errorf("a change under the activation: %v", err)
+		}
+		w.auth.allowed = nil
+		if _, err := w.Change(t.Context(), officer, first.ID, licence.Changes{Data: o.Data}); err == nil {
+			t.Error("changed without consent")
+		}
+	})
 }

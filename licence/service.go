@@ -20,8 +20,8 @@ type Registry interface {
 	Holder(ctx context.Context, subject string) (identity.Holder, error)
 }
 
-// Seals stamps documents with the seals of the organisation that the actor acts for; who may not is refused. A document
-// comes back sealed or not at all.
+// Seals stamps documents with the seals of the organisation that the actor acts for; who may not is refused, and so is a stamp
+// without the consent of the seal's owner. A document comes back sealed or not at all.
 type Seals interface {
 	Get(ctx context.Context, by actor.Actor, code string) (seal.Seal, error)
 	List(ctx context.Context, by actor.Actor, f seal.Filter) ([]seal.Seal, error)

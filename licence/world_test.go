@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -39,9 +40,12 @@ var (
 	company  = actor.Actor{Subject: "p1", Capacity: actor.Entity, For: "e1"}
 )
 
+// consent is that of the owner of the bureau's seal.
+var consent = seal.Consent{PIN: []byte("dragon-7-boat-9")}
+
 // order is a business licence in full.
 func order() licence.Order {
-	return licence.Order{Type: business, Holder: "e1", Data: map[string]string{
+	return licence.Order{Type: business, Holder: "e1", Consent: consent, Data: map[string]string{
 		"kind": "有限责任公司（自然人投资或控股）", "legal_representative": "王小雅", "capital": "壹仟万元整", "established": "2026-09-01", "term": "长期",
 		"address": "云溪市青石区望江路 88 号创新大厦 12 层 1203 室",
 		"scope":   "软件开发；信息系统集成服务；人工智能基础软件开发；数据处理和存储支持服务；技术服务、技术开发、技术咨询、技术交流、技术转让、技术推广（除依法须经批准的项目外，凭营业执照依法自主开展经营活动）。",
@@ -49,7 +53,7 @@ func order() licence.Order {
 }
 
 func personOrder() licence.Order {
-	return licence.Order{Type: residence, Holder: "p1", Data: map[string]string{"address": "云溪市青石区望江路 66 号枫林小区 3 幢 2 单元 501 室", "since": "2026-03-01", "reason": "就业"}}
+	return licence.Order{Type: residence, Holder: "p1", Consent: consent, Data: map[string]string{"address": "云溪市青石区望江路 66 号枫林小区 3 幢 2 单元 501 室", "since": "2026-03-01", "reason": "就业"}}
 }
 
 // world is a licence service and a seal service on a real database, with a small authority of its own.
@@ -116,7 +120,7 @@ func (w *world) makeSeal(owner, code string) {
 			w.t.Fatal(err)
 		}
 	}
-	s, err := w.seals.Make(ctx, clerk, code)
+	s, err := w.seals.Make(ctx, clerk, code, seal.Making{Owner: seal.Enrolment{PIN: consent.PIN}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -214,6 +218,10 @@ func (r registry) OwnerName(ctx context.Context, subject string) (string, error)
 	return h.Name, err
 }
 
+func (r registry) ActingFor(context.Context, string, string) ([]actor.Actor, error) {
+	return []actor.Actor{officer}, nil
+}
+
 // faultyStore fails the n-th update from now: before it begins, or after it has committed as a lost answer does. dead makes
 // all later ones fail too, as a crash does.
 type faultyStore struct {
@@ -281,13 +289,16 @@ func (s *faultySeals) Stamp(ctx context.Context, by actor.Actor, o seal.Order) (
 
 // authority makes keys and certificates for the tests.
 type authority struct {
-	mu     sync.Mutex
-	keys   map[string]*gm.PrivateKey
-	root   *certs.Certificate
-	rootK  *gm.PrivateKey
-	maker  *certs.Certificate
-	makerK *gm.PrivateKey
-	made   map[string]seal.Made // by code
+	seal.Keys // what is not needed here
+	mu        sync.Mutex
+	keys      map[string]*gm.PrivateKey
+	root      *certs.Certificate
+	rootK     *gm.PrivateKey
+	maker     *certs.Certificate
+	makerK    *gm.PrivateKey
+	made      map[string]seal.Made // by code
+
+	allowed []string // kinds for which no PIN is asked
 }
 
 var shared *authority // tests of a package run one after another
@@ -331,7 +342,7 @@ func (a *authority) create(cn string, key crypto.Signer, serial byte) (*certs.Ce
 	}, a.rootK)
 }
 
-func (a *authority) Generate(_ context.Context, label string) (string, crypto.PublicKey, error) {
+func (a *authority) Generate(_ context.Context, label string, _ seal.Enrolment) (string, crypto.PublicKey, error) {
 	k, err := gm.GenerateKey()
 	if err != nil {
 		return "", nil, err
@@ -343,14 +354,26 @@ func (a *authority) Generate(_ context.Context, label string) (string, crypto.Pu
 	return id, k.Public(), nil
 }
 
-func (a *authority) Signer(_ context.Context, id string) (crypto.Signer, error) {
+var errConsent = errors.New("the owner has not consented")
+
+// Signer wants the PIN, or a kind that the owner has allowed.
+func (a *authority) Signer(_ context.Context, id string, _ actor.Actor, c seal.Consent) (crypto.Signer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if string(c.PIN) != string(consent.PIN) && (len(c.PIN) > 0 || !slices.Contains(a.allowed, c.Kind)) {
+		return nil, errConsent
+	}
 	if a.keys[id] == nil {
 		return nil, fmt.Errorf("no key %q", id)
 	}
 	return a.keys[id], nil
 }
+
+func (a *authority) Held(context.Context, string) (seal.Held, error) {
+	return seal.Held{Method: "pin"}, nil
+}
+
+func (a *authority) Standings(context.Context, string) ([]seal.Standing, error) { return nil, nil }
 
 func (a *authority) Certify(_ context.Context, _ actor.Actor, _, code string, key crypto.Signer) ([]byte, error) {
 	c, err := a.create(code, key, code[len(code)-1]+10)

@@ -20,6 +20,12 @@ var (
 		"The document cannot be stamped. Give the original OFD file.", "该文件无法加盖印章。请提供 OFD 原文件。")
 	ErrReason = fault.New(fault.Invalid, "seal.reason",
 		"Say why, in 1 to 200 characters.", "请用 1 至 200 个字说明原因。")
+	ErrKinds = fault.New(fault.Invalid, "seal.kinds",
+		"Name the kinds of documents that the activation covers: document, or licence/ and the type of licence.", "请写明启用授权适用的文件种类：document，或 licence/ 加证照类型代码。")
+	ErrNoActivation = fault.New(fault.NotFound, "seal.no-activation",
+		"This seal has no such standing activation, or it has ended. Look at the seal's activations.", "该印章没有此项启用授权，或已终止。请查看印章的启用授权。")
+	ErrTime = fault.New(fault.Invalid, "seal.time",
+		"The time of the stamp is not that of a challenge of the last minutes. Ask for a new challenge.", "用印时间与近几分钟内的挑战不符。请重新获取挑战。")
 	ErrMake = fault.New(fault.Unavailable, "seal.make",
 		"The seal could not be finished now. Try again; nothing is lost.", "印章暂时无法制作完成，请重试；已完成的步骤不会丢失。")
 )

@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
 	"hufu/certs"
+	"hufu/hsm/hsmtest"
 	"hufu/internal/actor"
 	"hufu/internal/gm"
+	"hufu/keys"
 	"hufu/seal"
 	"hufu/seal/ofd"
 	"hufu/seal/ses"
@@ -31,10 +32,18 @@ var (
 
 const code = "33010000000001"
 
-// world is a seal service on a real database, with a small authority of its own.
+// pin is the owner's.
+var pin = []byte("dragon-7-boat-9")
+
+// owned is what makes a seal under the PIN.
+func owned() seal.Making { return seal.Making{Owner: seal.Enrolment{PIN: pin}} }
+
+// world is a seal service on a real database and real keys, with a small authority of its own.
 type world struct {
 	*seal.Service
+	db    *store.DB
 	store *faultyStore
+	keys  *faultyKeys
 	auth  *authority
 	now   time.Time
 	t     *testing.T
@@ -43,10 +52,11 @@ type world struct {
 func each(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		w := &world{now: start, t: t, store: &faultyStore{Store: db.Seals()}, auth: newAuthority(t)}
+		w := &world{now: start, t: t, db: db, store: &faultyStore{Store: db.Seals()}, auth: newAuthority(t)}
+		w.keys = w.newKeys()
 		var err error
 		w.Service, err = seal.New(seal.Config{
-			Store: w.store, Keys: w.auth, Certifier: w.auth, Maker: w.auth, Owners: w.auth, VendorID: "HUFU", Now: func() time.Time { return w.now },
+			Store: w.store, Keys: w.keys, Certifier: w.auth, Maker: w.auth, Owners: w.auth, VendorID: "HUFU", Now: func() time.Time { return w.now },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -55,23 +65,58 @@ func each(t *testing.T, f func(t *testing.T, w *world)) {
 	})
 }
 
-// authority makes keys and certificates for the tests.
+// newKeys opens the keys on a device of their own.
+func (w *world) newKeys() *faultyKeys {
+	w.t.Helper()
+	by := actor.ForSystem("test")
+	all, err := keys.New(keys.Config{
+		Store: w.db.Keys(), Device: hsmtest.Soft(w.t), Now: func() time.Time { return w.now }, PIN: keys.PINCost{Memory: 64, Passes: 1, Lanes: 1},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := all.Ensure(w.t.Context(), by, "seal-master", keys.Master, keys.SM4); err != nil {
+		w.t.Fatal(err)
+	}
+	many, err := all.Many(by, keys.ManySeal, "seal-master")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &faultyKeys{Many: many}
+}
+
+// faultyKeys are the real ones, with hooks.
+type faultyKeys struct {
+	*keys.Many
+	fail   error  // the next signature with a seal's key fails so
+	during func() // runs once while a seal signs
+}
+
+func (k *faultyKeys) Signer(ctx context.Context, id string, by actor.Actor, c seal.Consent) (crypto.Signer, error) {
+	if err := k.fail; err != nil {
+		k.fail = nil
+		return nil, err
+	}
+	if during := k.during; during != nil {
+		k.during = nil
+		during()
+	}
+	return k.Many.Signer(ctx, id, by, c)
+}
+
+// authority makes certificates for the tests, and tells of owners.
 type authority struct {
-	mu     sync.Mutex
-	keys   map[string]*gm.PrivateKey
-	issued map[string][]byte
 	root   *certs.Certificate
 	rootK  *gm.PrivateKey
 	maker  *certs.Certificate
 	makerK *gm.PrivateKey
-	fail   error  // the next signature with a seal's key fails so
-	during func() // runs once while a seal signs
 	ended  int
+	left   map[string]bool // persons who may not act for the bureau any more
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{keys: map[string]*gm.PrivateKey{}, issued: map[string][]byte{}}
+	a := &authority{left: map[string]bool{}}
 	a.rootK, a.makerK = newKey(t), newKey(t)
 	name := certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: "root"})
 	var err error
@@ -111,35 +156,6 @@ func (a *authority) create(cn string, key crypto.Signer, serial byte) (*certs.Ce
 	}, a.rootK)
 }
 
-func (a *authority) Generate(_ context.Context, label string) (string, crypto.PublicKey, error) {
-	k, err := gm.GenerateKey()
-	if err != nil {
-		return "", nil, err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	id := fmt.Sprint(label, "-", len(a.keys))
-	a.keys[id] = k
-	return id, k.Public(), nil
-}
-
-func (a *authority) Signer(_ context.Context, id string) (crypto.Signer, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.fail; err != nil {
-		a.fail = nil
-		return nil, err
-	}
-	if a.keys[id] == nil {
-		return nil, fmt.Errorf("no key %q", id)
-	}
-	if during := a.during; during != nil {
-		a.during = nil
-		during()
-	}
-	return a.keys[id], nil
-}
-
 func (a *authority) Certify(_ context.Context, _ actor.Actor, _, code string, key crypto.Signer) ([]byte, error) {
 	c, err := a.create(code, key, 3)
 	if err != nil {
@@ -159,6 +175,18 @@ func (a *authority) OwnerName(_ context.Context, subject string) (string, error)
 		return "", fmt.Errorf("no subject %q", subject)
 	}
 	return "某某市市场监督管理局", nil
+}
+
+func (a *authority) ActingFor(_ context.Context, person, organisation string) ([]actor.Actor, error) {
+	if a.left[person] || organisation != "bureau" {
+		return nil, nil
+	}
+	for _, by := range []actor.Actor{maker, checker, stamper} {
+		if by.Subject == person {
+			return []actor.Actor{by}, nil
+		}
+	}
+	return nil, nil
 }
 
 // faultyStore fails the n-th update from now: before it begins, or after it has committed as a lost answer does.
@@ -197,7 +225,7 @@ func (w *world) approved() {
 func (w *world) made() seal.Seal {
 	w.t.Helper()
 	w.approved()
-	s, err := w.Make(w.t.Context(), maker, code)
+	s, err := w.Make(w.t.Context(), maker, code, owned())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -214,7 +242,7 @@ func document(t *testing.T) []byte {
 }
 
 func order(t *testing.T) seal.Order {
-	return seal.Order{Seal: code, Document: document(t), Purpose: "测试用印", Stamps: []ofd.Stamp{{Page: 1, Boundary: ofd.Box{X: 100, Y: 100, W: 42, H: 42}}}}
+	return seal.Order{Seal: code, Document: document(t), Purpose: "测试用印", Consent: seal.Consent{PIN: pin}, Stamps: []ofd.Stamp{{Page: 1, Boundary: ofd.Box{X: 100, Y: 100, W: 42, H: 42}}}}
 }
 
 func TestASealIsMadeByThreeParties(t *testing.T) {
@@ -232,13 +260,13 @@ func TestASealIsMadeByThreeParties(t *testing.T) {
 		if err := w.Decide(t.Context(), maker, code, true, ""); !errors.Is(err, actor.ErrSameActor) {
 			t.Errorf("the maker approved: %v", err)
 		}
-		if _, err := w.Make(t.Context(), checker, code); !errors.Is(err, seal.ErrState) {
+		if _, err := w.Make(t.Context(), checker, code, owned()); !errors.Is(err, seal.ErrState) {
 			t.Errorf("made without approval: %v", err)
 		}
 		if err := w.Decide(t.Context(), checker, code, true, ""); err != nil {
 			t.Fatal(err)
 		}
-		made, err := w.Make(t.Context(), maker, code)
+		made, err := w.Make(t.Context(), maker, code, owned())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,7 +277,7 @@ func TestASealIsMadeByThreeParties(t *testing.T) {
 		if parsed.ESID != code || parsed.Version != ses.V4 || !gm.Verify(w.auth.makerK.Public().(*ecdsa.PublicKey), parsed.SignedBytes(), parsed.Signature) {
 			t.Errorf("seal %s %v is not signed by the maker", parsed.ESID, parsed.Version)
 		}
-		if again, err := w.Make(t.Context(), maker, code); err != nil || string(again.ESL) != string(made.ESL) {
+		if again, err := w.Make(t.Context(), maker, code, owned()); err != nil || string(again.ESL) != string(made.ESL) {
 			t.Errorf("making twice made another seal: %v", err)
 		}
 	})
@@ -320,7 +348,7 @@ func TestWhoMayStampAndWhen(t *testing.T) {
 func TestASealFrozenWhileItSignsStampsNothing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.made()
-		w.auth.during = func() {
+		w.keys.during = func() {
 			if err := w.Freeze(t.Context(), checker, code, "核查"); err != nil {
 				t.Error(err)
 			}
@@ -370,7 +398,7 @@ func TestCrashTable(t *testing.T) {
 		for step := 1; step <= 4; step++ { // key, certificate, seal, state
 			for _, before := range []bool{true, false} {
 				w.store.left, w.store.failBefore = 1, before
-				if _, err := w.Make(t.Context(), maker, code); err == nil {
+				if _, err := w.Make(t.Context(), maker, code, owned()); err == nil {
 					t.Fatalf("step %d: no crash", step)
 				}
 				if step < 4 {
@@ -378,7 +406,7 @@ func TestCrashTable(t *testing.T) {
 				}
 			}
 		}
-		made, err := w.Make(t.Context(), maker, code)
+		made, err := w.Make(t.Context(), maker, code, owned())
 		if err != nil || made.State != seal.Active {
 			t.Fatalf("after the crashes: %v, %v", made.State, err)
 		}
@@ -391,7 +419,7 @@ func TestCrashTable(t *testing.T) {
 			known := w.uses()
 			w.store.left, w.store.failBefore = c.update, c.before
 			if c.sign {
-				w.auth.fail = errCrash
+				w.keys.fail = errCrash
 			}
 			if _, err := w.Stamp(t.Context(), stamper, order(t)); !errors.Is(err, errCrash) {
 				t.Fatalf("%+v: no crash: %v", c, err)

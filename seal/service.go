@@ -13,17 +13,10 @@ import (
 	"hufu/certs"
 	"hufu/internal/actor"
 	"hufu/internal/font"
-	"hufu/seal/ses"
 )
 
-// Keys makes and gives the seals' signing keys; a key is opened for one signature at a time and never leaves its keeper.
-type Keys interface {
-	Generate(ctx context.Context, label string) (id string, public crypto.PublicKey, err error)
-	Signer(ctx context.Context, id string) (crypto.Signer, error)
-}
-
 // Certifier has a seal's key certified for its owner. Asked again with the same code and key it returns the same
-// certificate. Revoke ends the certificate of a seal that ended; one that is revoked already is no error.
+// certificate. The key signs the request before anything else happens, and what it signs depends on code and key alone. Revoke ends the certificate of a seal that ended; one that is revoked already is no error.
 type Certifier interface {
 	Certify(ctx context.Context, a actor.Actor, owner, code string, key crypto.Signer) (cert []byte, err error)
 	Revoke(ctx context.Context, a actor.Actor, cert []byte) error
@@ -39,9 +32,13 @@ type TimeStamper interface {
 	TimeStamp(ctx context.Context, data []byte) ([]byte, error)
 }
 
-// Owners tells the name of the organisation that a seal is for; an unknown or closed one is a fault.
+// Owners tells of the organisations that seals are for.
 type Owners interface {
+	// OwnerName tells the name; an unknown or closed organisation is a fault.
 	OwnerName(ctx context.Context, subject string) (string, error)
+	// ActingFor returns the ways in which a person may act for an organisation now, with the roles of each. Nobody who may
+	// not is an empty list; an error means that it could not be found out.
+	ActingFor(ctx context.Context, person, organisation string) ([]actor.Actor, error)
 }
 
 // Config is what a Service is made of; every field must be set but those marked optional.
@@ -176,133 +173,52 @@ func checkReason(reason string) error {
 	return nil
 }
 
-// Make finishes an approved seal: key, certificate, picture, and the maker's signature over them. It may be called again
-// after a failure or a crash and goes on where it stopped; for an active seal it does nothing.
-func (s *Service) Make(ctx context.Context, by actor.Actor, code string) (Seal, error) {
-	if err := by.Require(actor.RoleSealOfficer); err != nil {
-		return Seal{}, err
+// Freeze stops the use of a seal until Resume, and ends its standing activations. A seal officer or whoever may use the seal
+// may.
+func (s *Service) Freeze(ctx context.Context, by actor.Actor, code, reason string) error {
+	if err := s.change(ctx, by, code, Frozen, reason, "seal.freeze", Active); err != nil {
+		return err
 	}
 	seal, err := s.seal(ctx, code)
-	if err != nil || seal.State == Active {
-		return seal, err
-	}
-	if seal.State != Approved {
-		return seal, ErrState.With("seal %s is %s", code, seal.State)
-	}
-	for _, step := range []func(context.Context, actor.Actor, *Seal) (Made, error){s.makeKey, s.makeCertificate, s.makeSeal} {
-		made, err := step(ctx, by, &seal)
-		if err != nil {
-			return seal, ErrMake.With("make seal %s: %w", code, err)
-		}
-		if err := s.Store.Update(ctx, func(w W) error { return w.SetMade(code, made) }); err != nil {
-			return seal, fmt.Errorf("keep step of seal %s: %w", code, err)
-		}
-	}
-	err = s.Store.Update(ctx, func(w W) error { return s.move(w, by, code, Active, "", "seal.make", Approved) })
 	if err != nil {
-		return seal, err
+		return err
 	}
-	return s.seal(ctx, code)
+	return s.endAll(context.WithoutCancel(ctx), by, seal)
 }
 
-func (s *Service) makeKey(ctx context.Context, _ actor.Actor, seal *Seal) (Made, error) {
-	if seal.KeyID != "" {
-		return Made{}, nil
-	}
-	id, _, err := s.Keys.Generate(ctx, "seal-"+seal.Code)
-	seal.KeyID = id
-	return Made{KeyID: id}, err
-}
-
-func (s *Service) makeCertificate(ctx context.Context, by actor.Actor, seal *Seal) (Made, error) {
-	if len(seal.Cert) > 0 {
-		return Made{}, nil
-	}
-	key, err := s.Keys.Signer(ctx, seal.KeyID)
-	if err != nil {
-		return Made{}, err
-	}
-	seal.Cert, err = s.Certifier.Certify(ctx, by, seal.Owner, seal.Code, key)
-	return Made{Cert: seal.Cert}, err
-}
-
-// makeSeal draws the picture and has the maker sign the seal. Its window lies within the certificate's.
-func (s *Service) makeSeal(ctx context.Context, _ actor.Actor, seal *Seal) (Made, error) {
-	if len(seal.ESL) > 0 {
-		return Made{}, nil
-	}
-	drawing, err := s.draw(*seal)
-	if err != nil {
-		return Made{}, err
-	}
-	png, err := drawing.PNG(600)
-	if err != nil {
-		return Made{}, err
-	}
-	signer, err := certs.Parse(seal.Cert)
-	if err != nil {
-		return Made{}, err
-	}
-	maker, key, err := s.Maker.Maker(ctx)
-	if err != nil {
-		return Made{}, err
-	}
-	now := s.Now().UTC().Truncate(time.Second)
-	from, until := latest(now, signer.NotBefore), earliest(seal.ValidUntil, signer.NotAfter)
-	pending, err := ses.NewSeal(ses.SealSpec{
-		VendorID: s.VendorID, ESID: seal.Code, Type: seal.Type, Name: seal.Name, Certs: [][]byte{seal.Cert},
-		Created: now, ValidStart: from, ValidEnd: until,
-		Picture: ses.Picture{Type: "PNG", Data: png, Width: int(drawing.Diameter()), Height: int(drawing.Diameter())},
-	})
-	if err != nil {
-		return Made{}, err
-	}
-	_, sig, err := certs.Sign(key, pending.SignedBytes())
-	if err != nil {
-		return Made{}, err
-	}
-	esl, err := pending.Finish(maker.Raw, sig)
-	return Made{ESL: esl, SVG: drawing.SVG(), PNG: png, ValidFrom: from, ValidUntil: until}, err
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func earliest(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-// Freeze stops the use of a seal until Resume. A seal officer or whoever may use the seal may.
-func (s *Service) Freeze(ctx context.Context, by actor.Actor, code, reason string) error {
-	return s.change(ctx, by, code, Frozen, reason, "seal.freeze", Active)
-}
-
-// Resume lets a frozen seal be used again. Only a seal officer may.
+// Resume lets a frozen seal be used again. Only a seal officer may. The standing activations from before stay ended: those
+// that a crash in Freeze may have left end first.
 func (s *Service) Resume(ctx context.Context, by actor.Actor, code string) error {
 	if err := by.Require(actor.RoleSealOfficer); err != nil {
 		return err
 	}
+	seal, err := s.seal(ctx, code)
+	if err != nil {
+		return err
+	}
+	if seal.State == Frozen {
+		if err := s.endAll(ctx, by, seal); err != nil {
+			return err
+		}
+	}
 	return s.Store.Update(ctx, func(w W) error { return s.move(w, by, code, Active, "", "seal.resume", Frozen) })
 }
 
-// Revoke ends a seal for ever, and its signing certificate with it. A seal officer may, or who
+// Revoke ends a seal for ever, its standing activations and its signing certificate with it. A seal officer may, or who
 // represents the entity that owns it; a post at the owner's alone does not suffice.
 func (s *Service) Revoke(ctx context.Context, by actor.Actor, code, reason string) error {
 	if err := s.change(ctx, by, code, Revoked, reason, "seal.revoke", Applied, Approved, Active, Frozen); err != nil {
 		return err
 	}
 	seal, err := s.seal(ctx, code)
-	if err != nil || len(seal.Cert) == 0 {
+	if err != nil {
 		return err
 	}
-	return s.Certifier.Revoke(ctx, actor.ForSystem("seal-revoked"), seal.Cert)
+	err = s.endAll(context.WithoutCancel(ctx), by, seal)
+	if len(seal.Cert) == 0 {
+		return err
+	}
+	return errors.Join(s.Certifier.Revoke(ctx, actor.ForSystem("seal-revoked"), seal.Cert), err)
 }
 
 func (s *Service) change(ctx context.Context, by actor.Actor, code string, to State, reason, action string, from ...State) error {

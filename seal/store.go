@@ -82,6 +82,19 @@ type R interface {
 	// UsesIntended lists uses that were intended before a time and neither done nor void.
 	UsesIntended(before time.Time, limit int) ([]Use, error)
 	Uses(seal string, before time.Time, limit int) ([]Use, error)
+	// Stood lists who made the standing activations of a seal that have not ended; StoodBy lists those that a person made,
+	// and those of the seals of an organisation.
+	Stood(seal string) ([]Stood, error)
+	StoodBy(subject string) ([]Stood, error)
+}
+
+// Stood says who made a standing activation.
+type Stood struct {
+	ID       string // of the standing activation
+	Seal     string // code
+	Person   string // subject id
+	Capacity actor.Capacity
+	At       time.Time
 }
 
 // Filter narrows a list of seals; zero fields do not.
@@ -98,11 +111,14 @@ type W interface {
 	AddSeal(s Seal) error
 	// Move changes a seal's state from one of the given, once: false when it is in none of them any more.
 	Move(code string, to State, reason string, by actor.Actor, at time.Time, from ...State) (bool, error)
-	// SetMade keeps what making produced, field by field: what is nil or empty stays as it is.
+	// SetMade keeps what making produced, field by field: what is nil or empty stays as it is, and so does a key or a
+	// certificate that is there already, since another may have been faster.
 	SetMade(code string, m Made) error
 	AddUse(u Use) error
 	// EndUse moves a use from Intended to done or void, once: false when it is not there any more.
 	EndUse(id string, to UseState, result []byte, at time.Time) (bool, error)
+	// SetStood keeps who made a standing activation, or that it has ended.
+	SetStood(s Stood, ended bool) error
 	Record(e audit.Entry) error
 }
 

@@ -24,6 +24,10 @@ type Order struct {
 	Document []byte // OFD
 	Stamps   []ofd.Stamp
 	Purpose  string // why, for the record: 1 to 200 characters
+	Kind     string // KindDocument if empty
+	Consent  Consent
+	// At is the time that the signature claims, when a challenge was made for it; zero is now.
+	At time.Time
 	// WholeProtected forbids further signatures. The default leaves the document open to them.
 	WholeProtected bool
 }
@@ -51,7 +55,11 @@ func (s *Service) Stamp(ctx context.Context, by actor.Actor, o Order) (Stamped, 
 	}
 	before := gm.SM3(o.Document)
 	use := Use{ID: rand.Text(), Seal: seal.Code, Document: before[:], Purpose: o.Purpose, Actor: by, State: Intended, At: s.Now().UTC()}
-	pending, err := s.prepare(seal, o, use.At)
+	claimed, err := s.claimed(o, use.At)
+	if err != nil {
+		return Stamped{}, err
+	}
+	pending, err := s.prepare(seal, o, claimed)
 	if err != nil {
 		return Stamped{}, err
 	}
@@ -64,7 +72,7 @@ func (s *Service) Stamp(ctx context.Context, by actor.Actor, o Order) (Stamped, 
 	}); err != nil {
 		return Stamped{}, fmt.Errorf("record intended use of seal %s: %w", seal.Code, err)
 	}
-	out, logged, err := s.sign(ctx, seal, pending, use.At)
+	out, logged, err := s.sign(ctx, by, seal, o.consent(), pending, claimed)
 	if err != nil {
 		return Stamped{}, errors.Join(fmt.Errorf("stamp with seal %s: %w", seal.Code, err), s.void(ctx, by, use))
 	}
@@ -77,18 +85,36 @@ func (s *Service) Stamp(ctx context.Context, by actor.Actor, o Order) (Stamped, 
 	return Stamped{Document: out, Use: use.ID, Entry: entryOf(use.ID), Proof: pending.LogProofPath()}, nil
 }
 
+// consent names the kind of the document, which is for the service that stamps to say and not for the owner's proof.
+func (o Order) consent() Consent {
+	c := o.Consent
+	if c.Kind = o.Kind; c.Kind == "" {
+		c.Kind = KindDocument
+	}
+	return c
+}
+
+// challengeLife is how old the time of a challenge may be when its answer comes.
+const challengeLife = 10 * time.Minute
+
+// claimed is the time that the signature will name.
+func (s *Service) claimed(o Order, now time.Time) (time.Time, error) {
+	switch {
+	case o.At.IsZero():
+		return now, nil
+	case o.Consent.Challenge == "" || o.At.After(now) || now.Sub(o.At) > challengeLife:
+		return now, ErrTime.With("%s at %s", o.At, now)
+	}
+	return o.At.UTC(), nil
+}
+
 // usable returns the seal if the actor may use it and it is active and within its windows now.
 func (s *Service) usable(ctx context.Context, by actor.Actor, code string) (Seal, error) {
-	if err := by.Known(); err != nil {
-		return Seal{}, err
-	}
-	seal, err := s.seal(ctx, code)
+	seal, err := s.ownersSeal(ctx, by, code)
 	if err != nil {
 		return Seal{}, err
 	}
 	switch now := s.Now(); {
-	case !mayUse(by, seal):
-		return Seal{}, ErrNotOwner.With("%s with seal %s of %s", by, code, seal.Owner)
 	case seal.State != Active:
 		return Seal{}, ErrFrozen.With("seal %s is %s", code, seal.State)
 	case now.Before(seal.ValidFrom) || now.After(seal.ValidUntil):
@@ -139,7 +165,7 @@ func document(err error) error {
 }
 
 // sign makes the signature value, verifies it and puts it into the document. It also returns what the log will bind.
-func (s *Service) sign(ctx context.Context, seal Seal, p *ofd.Pending, at time.Time) (document []byte, logged string, err error) {
+func (s *Service) sign(ctx context.Context, by actor.Actor, seal Seal, c Consent, p *ofd.Pending, at time.Time) (document []byte, logged string, err error) {
 	cert, err := certs.Parse(seal.Cert)
 	if err != nil {
 		return nil, "", err
@@ -147,14 +173,19 @@ func (s *Service) sign(ctx context.Context, seal Seal, p *ofd.Pending, at time.T
 	if now := s.Now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return nil, "", ErrEnded.With("certificate of seal %s", seal.Code)
 	}
-	key, err := s.Keys.Signer(ctx, seal.KeyID)
+	if bare(c) {
+		if err := s.endStale(ctx, seal); err != nil {
+			return nil, "", err
+		}
+	}
+	key, err := s.Keys.Signer(ctx, seal.KeyID, by, c)
 	if err != nil {
 		return nil, "", err
 	}
 	if !certs.SameKey(key.Public(), cert.PublicKey) {
 		return nil, "", fmt.Errorf("key %s is not the one in the certificate of seal %s", seal.KeyID, seal.Code)
 	}
-	tbs, err := ses.NewSignature(ses.SignatureSpec{Seal: seal.ESL, Time: at.Truncate(time.Second), DataHash: p.Digest(), PropertyInfo: p.PropertyInfo()})
+	tbs, err := toSign(seal, p, at)
 	if err != nil {
 		return nil, "", err
 	}
@@ -178,6 +209,11 @@ func (s *Service) sign(ctx context.Context, seal Seal, p *ofd.Pending, at time.T
 	}
 	document, err = p.Finish(value)
 	return document, check.LogValue(parsed.SigValue), err
+}
+
+// toSign is what the seal's key signs: seal, time and digest of the document.
+func toSign(seal Seal, p *ofd.Pending, at time.Time) (*ses.PendingSignature, error) {
+	return ses.NewSignature(ses.SignatureSpec{Seal: seal.ESL, Time: at.Truncate(time.Second), DataHash: p.Digest(), PropertyInfo: p.PropertyInfo()})
 }
 
 func (s *Service) timeStamp(ctx context.Context, value []byte) ([]byte, error) {

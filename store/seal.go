@@ -97,7 +97,7 @@ func (t sealTx) Move(code string, to seal.State, reason string, by actor.Actor, 
 }
 
 func (t sealTx) SetMade(code string, m seal.Made) error {
-	_, err := t.exec(`UPDATE seal SET key_id = CASE WHEN $2 = '' THEN key_id ELSE $2 END, cert = COALESCE($3, cert), esl = COALESCE($4, esl),
+	_, err := t.exec(`UPDATE seal SET key_id = CASE WHEN key_id = '' THEN $2 ELSE key_id END, cert = COALESCE(cert, $3), esl = COALESCE($4, esl),
 			svg = COALESCE($5, svg), png = COALESCE($6, png),
 			valid_from = CASE WHEN CAST($7 AS BIGINT) = 0 THEN valid_from ELSE CAST($7 AS BIGINT) END, valid_until = CASE WHEN CAST($8 AS BIGINT) = 0 THEN valid_until ELSE CAST($8 AS BIGINT) END
 		WHERE code = $1 AND state = 'approved'`, code, m.KeyID, m.Cert, m.ESL, m.SVG, m.PNG, micros(m.ValidFrom), micros(m.ValidUntil))
@@ -145,4 +145,26 @@ func (t sealTx) Uses(code string, before time.Time, limit int) ([]seal.Use, erro
 	}
 	return list(t.tx, t.scanUse, `SELECT id, seal, document, purpose, actor, state, result, at, completed_at FROM seal_use
 		WHERE seal = $1 AND at < $2 ORDER BY at DESC, id LIMIT $3`, code, end, limit)
+}
+
+func scanStood(r scanner) (s seal.Stood, err error) {
+	var at int64
+	err = r.Scan(&s.ID, &s.Seal, &s.Person, &s.Capacity, &at)
+	s.At = fromMicros(at)
+	return s, err
+}
+
+func (t sealTx) Stood(code string) ([]seal.Stood, error) {
+	return list(t.tx, scanStood, `SELECT id, seal, person, capacity, at FROM seal_standing WHERE seal = $1 AND NOT ended ORDER BY at, id`, code)
+}
+
+func (t sealTx) StoodBy(subject string) ([]seal.Stood, error) {
+	return list(t.tx, scanStood, `SELECT id, seal, person, capacity, at FROM seal_standing WHERE person = $1 AND NOT ended
+		UNION SELECT p.id, p.seal, p.person, p.capacity, p.at FROM seal_standing p JOIN seal s ON s.code = p.seal WHERE s.owner = $1 AND NOT p.ended`, subject)
+}
+
+func (t sealTx) SetStood(s seal.Stood, ended bool) error {
+	_, err := t.exec(`INSERT INTO seal_standing (id, seal, person, capacity, at, ended) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (id) DO UPDATE SET ended = seal_standing.ended OR excluded.ended`, s.ID, s.Seal, s.Person, s.Capacity, micros(s.At), ended)
+	return err
 }

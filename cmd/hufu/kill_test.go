@@ -271,7 +271,7 @@ func (v *victim) stamp(ctx context.Context, key string) {
 // impress stamps, and keeps what was answered.
 func (v *victim) impress(ctx context.Context, key string) error {
 	in := map[string]any{
-		"document": v.document, "purpose": "kill test " + key, "positions": []map[string]any{{"page": 1, "x": 20, "y": 20, "width": 45, "height": 45}},
+		"document": v.document, "purpose": "kill test " + key, "pin": samplePIN, "positions": []map[string]any{{"page": 1, "x": 20, "y": 20, "width": 45, "height": 45}},
 	}
 	var done struct {
 		Document []byte

@@ -73,12 +73,12 @@ func (s *server) openSeals(ctx context.Context, _ openOptions) error {
 	if _, err := s.keys.Ensure(ctx, by, "seal-master", keys.Master, keys.SM4); err != nil {
 		return fmt.Errorf("master key of the seals: %w", err)
 	}
-	held, err := newSealKeys(ctx, s.keys, by)
+	many, err := s.keys.Many(by, keys.ManySeal, "seal-master")
 	if err != nil {
 		return err
 	}
 	s.seals, err = seal.New(seal.Config{
-		Store: s.db.Seals(), Keys: held, Certifier: sealCertifier{s.ca}, Maker: sealMaker{s.ca}, TimeStamps: s.ca,
+		Store: s.db.Seals(), Keys: many, Certifier: sealCertifier{s.ca}, Maker: sealMaker{s.ca}, TimeStamps: s.ca,
 		Owners: owners{s.identity}, VendorID: s.cfg.Vendor, Now: s.now,
 	})
 	return err

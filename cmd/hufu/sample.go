@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"hufu/hsm"
 	"hufu/identity"
@@ -24,6 +25,9 @@ import (
 
 // samplePassword opens every account of the sample province. It is for trying only: everybody knows it.
 const samplePassword = "Hufu-demo-2026"
+
+// samplePIN is the owner's PIN of the sample bureau's seal; everybody knows it as well.
+const samplePIN = "Hufu-seal-2026"
 
 // The seal and the applications of the sample province.
 const (
@@ -117,7 +121,7 @@ func (s *server) openDemo(ctx context.Context, o openOptions) error {
 		return nil
 	}
 	s.demo = &demo{server: s, people: map[string]string{}}
-	for _, step := range []func(context.Context) error{s.demo.addPeople, s.demo.addOrganisations, s.demo.appoint, s.demo.makeSeal, s.demo.issueLicence} {
+	for _, step := range []func(context.Context) error{s.demo.addPeople, s.demo.addOrganisations, s.demo.appoint, s.demo.makeSeal, s.demo.activateSeal, s.demo.issueLicence} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("sample province: %w", err)
 		}
@@ -196,7 +200,7 @@ func (d *demo) official(ctx context.Context, account string) (actor.Actor, error
 	return d.identity.Act(ctx, person, identity.Capacity{Kind: identity.Official, For: d.bureau})
 }
 
-// makeSeal has one official enter the bureau's seal and another approve it.
+// makeSeal has one official enter the bureau's seal and another approve it, and makes it under the owner's PIN.
 func (d *demo) makeSeal(ctx context.Context) error {
 	clerk, err := d.official(ctx, "liming")
 	if err != nil {
@@ -216,8 +220,49 @@ func (d *demo) makeSeal(ctx context.Context) error {
 		}
 	}
 	if err == nil && now.State == seal.Approved {
-		_, err = d.seals.Make(ctx, clerk, sampleSeal)
+		_, err = d.seals.Make(ctx, clerk, sampleSeal, seal.Making{Owner: seal.Enrolment{PIN: []byte(samplePIN)}})
 	}
+	if err != nil {
+		return err
+	}
+	held, err := d.seals.Held(ctx, clerk, sampleSeal)
+	if err == nil && held.Method == "" { // made by a version without sole control
+		err = d.seals.SetPIN(ctx, clerk, sampleSeal, nil, []byte(samplePIN))
+	}
+	return err
+}
+
+// What the sample owner allows in advance, and when it is renewed.
+const (
+	sampleUses  = 10000
+	sampleDays  = 30
+	sampleRenew = 7 // days before the end
+)
+
+// activateSeal stands for licences, so that officials issue them without a PIN; for other documents they need it.
+func (d *demo) activateSeal(ctx context.Context) error {
+	clerk, err := d.official(ctx, "liming")
+	if err != nil {
+		return err
+	}
+	now, err := d.seals.Get(ctx, clerk, sampleSeal)
+	if err != nil || now.State != seal.Active {
+		return err // frozen or revoked by a visitor
+	}
+	all, err := d.seals.Activations(ctx, clerk, sampleSeal)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if a.State == seal.ActivationActive && a.Count-a.Used > sampleUses/10 && a.Until.Sub(d.now()) > sampleRenew*24*time.Hour {
+			return nil
+		}
+	}
+	bounds := seal.Bounds{Count: sampleUses, Until: d.now().AddDate(0, 0, sampleDays)}
+	for _, t := range d.licences.Types() {
+		bounds.Kinds = append(bounds.Kinds, seal.KindLicence(t.Code))
+	}
+	_, err = d.seals.Activate(ctx, clerk, sampleSeal, seal.Consent{PIN: []byte(samplePIN)}, bounds)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"hufu/certs"
 	"hufu/identity"
 	"hufu/internal/actor"
+	"hufu/internal/fault"
 	"hufu/internal/gm"
 	"hufu/keys"
 )
@@ -46,43 +47,6 @@ func (k authorityKeys) Ensure(ctx context.Context, a actor.Actor, label, algorit
 		return nil, err
 	}
 	return k.Keys.Signer(ctx, label)
-}
-
-// sealKeys keeps the seals' keys under a half that the server itself holds, until owners bring their own: so the
-// platform can stamp, as docs/THREATS.md says. Keys from before there were halves are adopted when they are used.
-type sealKeys struct {
-	many *keys.Many
-	half []byte
-}
-
-// newSealKeys derives the half from a data key.
-func newSealKeys(ctx context.Context, k *keys.Keys, by actor.Actor) (sealKeys, error) {
-	many, err := k.Many(by, keys.ManySeal, "seal-master")
-	if err != nil {
-		return sealKeys{}, err
-	}
-	data, err := k.EnsureData(ctx, by, keys.DataPages)
-	if err != nil {
-		return sealKeys{}, err
-	}
-	half := gm.HMAC(data.All[1], []byte("hufu half of the seals' keys"))
-	return sealKeys{many, half[:]}, nil
-}
-
-func (s sealKeys) Generate(ctx context.Context, label string) (string, crypto.PublicKey, error) {
-	return s.many.Generate(ctx, label, keys.Enrolment{Half: s.half})
-}
-
-func (s sealKeys) Signer(ctx context.Context, id string) (crypto.Signer, error) {
-	by, consent := actor.ForSystem("seal"), keys.Consent{Half: s.half, Kind: "document"}
-	signer, err := s.many.Signer(ctx, id, by, consent)
-	if !errors.Is(err, keys.ErrUnadopted) {
-		return signer, err
-	}
-	if err := s.many.Adopt(ctx, by, id, keys.Enrolment{Half: s.half}); err != nil {
-		return nil, err
-	}
-	return s.many.Signer(ctx, id, by, consent)
 }
 
 // sealMaker is the authority's seal-maker service.
@@ -148,6 +112,21 @@ func (o owners) OwnerName(ctx context.Context, subject string) (string, error) {
 		return "", fmt.Errorf("subject %s: %w", subject, identity.ErrForm)
 	}
 	return standing.Name, nil
+}
+
+// ActingFor asks as whom a person may act for an organisation now. Who is frozen, closed or unknown may not.
+func (o owners) ActingFor(ctx context.Context, person, organisation string) (ways []actor.Actor, err error) {
+	all, err := o.Capacities(ctx, person)
+	switch fault.KindOf(err) {
+	case fault.NotFound, fault.Denied, fault.Conflict, fault.Invalid:
+		return nil, nil
+	}
+	for _, c := range all {
+		if c.For == organisation && c.Kind != identity.Person {
+			ways = append(ways, actor.Actor{Subject: person, Capacity: actor.Capacity(c.Kind), For: c.For, Roles: c.Roles})
+		}
+	}
+	return ways, err
 }
 
 // qrSigner signs the QR texts by which licences are shown; its certificate stands in the trust bundle.

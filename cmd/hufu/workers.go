@@ -124,7 +124,7 @@ func (s *server) jobHandlers() map[string]jobHandler {
 			return s.publishBundle(ctx)
 		},
 		identity.JobChanged: func(ctx context.Context, job *store.Job) error {
-			return errors.Join(s.login.SubjectChanged(ctx, job.Payload), s.oidc.SubjectChanged(ctx, job.Payload))
+			return errors.Join(s.login.SubjectChanged(ctx, job.Payload), s.oidc.SubjectChanged(ctx, job.Payload), s.seals.SubjectChanged(ctx, job.Payload))
 		},
 		licence.JobProof: func(ctx context.Context, job *store.Job) error {
 			proof, err := s.awaitProof(ctx, string(job.Payload))
