@@ -1,0 +1,1 @@
+int softtoken_sdf_absent;
