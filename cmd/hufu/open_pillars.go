@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"hufu/ca"
 	"hufu/ca/kmc"
@@ -37,8 +38,8 @@ func newestFirst(k keys.DataKeys) [][]byte {
 	return all
 }
 
-// openAuthority opens CA and KMC, and makes root and issuing authority on the first start.
-func (s *server) openAuthority(ctx context.Context, o openOptions) (err error) {
+// readAuthority opens CA and KMC as they are.
+func (s *server) readAuthority(ctx context.Context, _ openOptions) (err error) {
 	if s.kmc, err = kmc.New(s.db.KMC(), s.now); err != nil {
 		return err
 	}
@@ -50,7 +51,12 @@ func (s *server) openAuthority(ctx context.Context, o openOptions) (err error) {
 		Store: s.db.CA(), Registry: registry{s.identity}, Keys: authorityKeys{s.keys}, Encryption: s.kmc, Profiles: profiles,
 		BaseURL: s.cfg.URL + "/pki", Instance: byte(s.cfg.Instance), Now: s.now,
 	})
-	if err != nil {
+	return err
+}
+
+// openAuthority opens CA and KMC, and makes root and issuing authority on the first start, unless a key ceremony made them.
+func (s *server) openAuthority(ctx context.Context, o openOptions) error {
+	if err := s.readAuthority(ctx, o); err != nil {
 		return err
 	}
 	if names, _ := s.ca.Issuers(); len(names) == 0 && !o.create {
@@ -61,6 +67,9 @@ func (s *server) openAuthority(ctx context.Context, o openOptions) (err error) {
 	}
 	names, _ := s.ca.Issuers()
 	for _, name := range names {
+		if slices.Contains(s.ca.Offline(), name) {
+			continue
+		}
 		if _, err := s.keys.Signer(ctx, "ca-"+name); err != nil { // told now, not when somebody applies
 			return fmt.Errorf("key of authority %q: %w", name, err)
 		}

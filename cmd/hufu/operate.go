@@ -52,6 +52,9 @@ func (c *initCommand) tell(con *console, s *server) error {
 	for _, name := range names {
 		fmt.Fprintf(con.out, "authority %-8s %s, until %s, SM3 %x\n", name, chain[name].Subject, chain[name].NotAfter.Format(time.DateOnly), chain[name].Fingerprint())
 	}
+	if err := s.tellRoot(con.ctx, con.out); err != nil {
+		return err
+	}
 	key, err := s.ca.BundleKey(con.ctx)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 //	hufu key share v1
 //	ceremony: WORD                      one for all files of a ceremony
 //	key: LABEL                          what the secret guards
-//	public: SM3 of its public point
+//	public: SM3 of its SubjectPublicKeyInfo
 //	made: 2026-11-22T08:00:00Z
 //	threshold: 2
 //	check: commitment to the secret

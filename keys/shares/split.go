@@ -22,7 +22,7 @@ const maxHolders = 16
 // Order says what is to be divided among whom.
 type Order struct {
 	Key       string   // label of the key that the secret guards
-	Public    [32]byte // SM3 of that key's public point, so that a share names what it is for
+	Public    [32]byte // SM3 of that key's SubjectPublicKeyInfo, so that a share names what it is for
 	Threshold int      // how many shares give the secret back, from 2
 	Holders   []string // names of the custodians; share i+1 goes to holder i
 	Made      time.Time
