@@ -1,6 +1,6 @@
 //go:build cgo
 
-package pkcs11_test
+package pkcs11
 
 import (
 	"context"
@@ -15,7 +15,6 @@ import (
 
 	"hufu/hsm"
 	"hufu/hsm/hsmtest"
-	"hufu/hsm/pkcs11"
 )
 
 const softHSM = "/usr/lib/softhsm/libsofthsm2.so"
@@ -52,7 +51,7 @@ func TestMain(m *testing.M) {
 }
 
 // softHSMToken sets up a token of SoftHSM that we did not write.
-func softHSMToken(t testing.TB) pkcs11.Config {
+func softHSMToken(t testing.TB) Config {
 	t.Helper()
 	if _, err := os.Stat(softHSM); err != nil {
 		absent(t, "SoftHSM2")
@@ -62,20 +61,20 @@ func softHSMToken(t testing.TB) pkcs11.Config {
 	if err != nil {
 		absent(t, fmt.Sprintf("softhsm2-util (%v, %s)", err, out))
 	}
-	return pkcs11.Config{Module: softHSM, Token: label, Sessions: 8}
+	return Config{Module: softHSM, Token: label, Sessions: 8}
 }
 
-func open(t testing.TB, c pkcs11.Config, pin string) hsm.Device {
+func opened(t testing.TB, c Config, pin string) *Device {
 	t.Helper()
-	d, err := pkcs11.Open(context.Background(), c, []byte(pin))
+	d, err := Open(context.Background(), c, []byte(pin))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	return d
+	return d.(*Device)
 }
 
 func TestSoftHSM(t *testing.T) {
 	c := softHSMToken(t)
-	hsmtest.Run(t, func(t *testing.T) hsm.Device { return open(t, c, "123456") }, hsm.SM2, hsm.SM4, hsm.HMACSM3)
+	hsmtest.Run(t, func(t *testing.T) hsm.Device { return opened(t, c, "123456") }, hsm.SM2, hsm.SM4, hsm.HMACSM3)
 }
