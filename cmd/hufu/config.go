@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"hufu/internal/fault"
+	"hufu/keys"
 )
 
 // Config is what the operator decides. It is YAML, strictly decoded: an unknown key is an error that names its line.
@@ -46,6 +47,11 @@ type Config struct {
 	Proxies []string `yaml:"proxies"`
 	// Vendor is the identifier (Vid) written into each seal made here.
 	Vendor string `yaml:"vendor"`
+	// HSM are the devices that hold keys, together one key store: a key is made in the first that keeps its algorithm. Empty:
+	// the software key store in Data.
+	HSM []HSM `yaml:"hsm,omitempty"`
+	// Master is the algorithm of the keys that wrap others: sm4, or aes256 for devices without SM4.
+	Master string `yaml:"master"`
 }
 
 // TLS is where the server's certificate and key are.
@@ -120,6 +126,9 @@ func (c *Config) fill() {
 	if c.Vendor == "" {
 		c.Vendor = "HUFU"
 	}
+	if c.Master == "" {
+		c.Master = keys.SM4
+	}
 }
 
 func (c *Config) check() error {
@@ -161,7 +170,7 @@ func (c *Config) check() error {
 	case strings.ContainsAny(c.Vendor, "\r\n") || len(c.Vendor) > 32:
 		return errConfig.With("vendor %q is longer than 32 characters", c.Vendor)
 	}
-	return nil
+	return c.checkDevices()
 }
 
 // badProxy returns the first of Proxies that is no address range.

@@ -51,6 +51,10 @@ func (con *console) stopped(err error) bool {
 }
 
 func main() {
+	if err := keepMemory(); err != nil { // before any key or PIN is read, in every command
+		fmt.Fprintln(os.Stderr, "hufu:", err)
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

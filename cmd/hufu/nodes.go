@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"hufu/hsm"
 	"hufu/internal/fault"
 	"hufu/store"
 )
@@ -49,11 +48,10 @@ func (s *server) joinNodes(ctx context.Context, _ openOptions) error {
 	return err
 }
 
-// locked tells whether the lock of the key store keeps every other process away from an embedded database. The kernel drops
+// locked tells whether the lock of the software key store keeps every other process away from an embedded database. The kernel drops
 // it with the process, so that a start after a crash need not wait for a claim to end.
 func (s *server) locked() bool {
-	_, soft := s.device.(*hsm.Soft)
-	return soft && s.db.Engine() == store.SQLite
+	return s.cfg.keptInFiles() && s.db.Engine() == store.SQLite
 }
 
 // stayAlive prolongs the claim until ctx ends.

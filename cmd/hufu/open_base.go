@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"hufu/audit"
@@ -26,31 +25,6 @@ var (
 		"The data folder cannot be used. Check that it is a folder that this user can write.",
 		"数据目录无法使用。请检查它是否为当前用户可写的目录。")
 )
-
-// openDevice opens the software key store in the data folder, making both on the first start if asked to.
-func (s *server) openDevice(ctx context.Context, o openOptions) error {
-	if o.create {
-		if err := makePassphrase(s.cfg); err != nil {
-			return err
-		}
-	}
-	passphrase, err := readPassphrase(s.cfg)
-	if err != nil {
-		return err
-	}
-	defer clear(passphrase)
-	dir := filepath.Join(s.cfg.Data, "keys")
-	device, err := hsm.OpenSoft(dir, passphrase, hsm.Options{})
-	if errors.Is(err, hsm.ErrNoStore) && o.create {
-		device, err = hsm.CreateSoft(dir, passphrase, hsm.Options{})
-	}
-	if err != nil {
-		return fmt.Errorf("key store %s: %w", dir, err)
-	}
-	s.device = device
-	s.onClose(device.Close)
-	return device.Health(ctx) // a damaged key would show only when it is needed
-}
 
 // readPassphrase reads the passphrase of the key store, and tells a folder without a server from one that cannot be used.
 func readPassphrase(cfg Config) ([]byte, error) {
@@ -111,11 +85,17 @@ func (s *server) checkPresent(ctx context.Context, o openOptions) error {
 		return err
 	}
 	held, keysErr := s.device.Keys(ctx)
+	ours := 0
+	for _, k := range held {
+		if k.Purpose != "" { // a token may hold what others put there
+			ours++
+		}
+	}
 	switch {
 	case keysErr != nil:
 		return keysErr
-	case len(held) > 0:
-		return errLost.With("%d keys: %w", len(held), errors.Unwrap(err))
+	case ours > 0:
+		return errLost.With("%d keys: %w", ours, errors.Unwrap(err))
 	case !o.create:
 		return err
 	}
@@ -141,6 +121,9 @@ func databaseFile(cfg Config) error {
 // openKeys opens the master key and the data keys of the database, and completes or voids keys left half-made.
 func (s *server) openKeys(ctx context.Context, _ openOptions) (err error) {
 	if s.keys, err = keys.New(keys.Config{Store: s.db.Keys(), Device: s.device, Now: s.now}); err != nil {
+		return err
+	}
+	if err := s.confirmSample(ctx); err != nil {
 		return err
 	}
 	opened, err := s.keys.Unlock(ctx)

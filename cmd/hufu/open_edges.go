@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -52,8 +51,21 @@ func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 	}); err != nil {
 		return err
 	}
-	s.handler, err = s.routes(ctx)
+	routes, err := s.routes(ctx)
+	s.handler = bounded(routes)
 	return err
+}
+
+// requestTime is the deadline of a request: what it still waits for then, a device or the database, is refused.
+const requestTime = time.Minute
+
+// bounded gives each request its deadline.
+func bounded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+		defer cancel()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // openProvider opens the OpenID provider with its token keys, P-256 and RSA, in the device.
@@ -112,22 +124,4 @@ func (s *server) routes(ctx context.Context) (http.Handler, error) {
 	s.demo.hall = hall
 	mux.Handle("/sample/", hall)
 	return mux, nil
-}
-
-// serveReady answers 200 when device and database work, else 503 and which of them does not.
-func (s *server) serveReady(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
-	defer cancel()
-	state := map[string]string{"device": "ok", "database": "ok"}
-	code := http.StatusOK
-	for part, check := range map[string]func(context.Context) error{"device": s.device.Health, "database": s.db.Health} {
-		if err := check(ctx); err != nil {
-			s.log.Error("not ready", "part", part, "error", err)
-			state[part], code = "failed", http.StatusServiceUnavailable
-		}
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(state) // to a client that may have gone
 }

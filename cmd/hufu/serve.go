@@ -69,7 +69,7 @@ func (c *serveCommand) Run(con *console) error {
 	if c.Demo {
 		fmt.Fprintln(con.out, "Preparing the sample province … 正在准备示例数据 …")
 	}
-	s, err := open(con.ctx, cfg, openOptions{create: c.Demo, migrate: c.Demo, demo: c.Demo, log: newLog(con.err, level)})
+	s, err := open(con.ctx, cfg, openOptions{create: c.Demo, migrate: c.Demo, demo: c.Demo, wait: deviceWait, log: newLog(con.err, level)})
 	if con.stopped(err) { // stopped while it was opening; the next start goes on
 		fmt.Fprintln(con.out, "Stopped. 已停止。")
 		return nil

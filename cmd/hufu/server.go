@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -38,8 +39,11 @@ type server struct {
 	name string // of this process among the nodes, anew at each start
 	// alone: no other node was alive at the start, so that whatever is unfinished is nobody's work any more.
 	alone bool
+	// firstSample: this start is the first of a demonstration in this data folder.
+	firstSample bool
 
-	device    hsm.Device
+	device    hsm.Device // all devices as one
+	watch     *watch     // how each of them is
 	db        *store.DB
 	keys      *keys.Keys
 	audit     *audit.Log
@@ -66,9 +70,10 @@ type server struct {
 
 // openOptions say how a server is opened.
 type openOptions struct {
-	create  bool // make data folder and key store when they are missing
-	migrate bool // bring the schema up to date; else an older one is refused
-	demo    bool // fill with the sample province
+	create  bool          // make data folder and key store when they are missing
+	migrate bool          // bring the schema up to date; else an older one is refused
+	demo    bool          // fill with the sample province
+	wait    time.Duration // for devices that are away
 	log     *slog.Logger
 }
 
@@ -82,6 +87,8 @@ func open(ctx context.Context, cfg Config, o openOptions) (*server, error) {
 		return nil, errSelfTest.With("%w", err)
 	}
 	s := &server{cfg: cfg, log: o.log, now: time.Now, name: rand.Text()}
+	_, err := os.Stat(sampleFile(cfg))
+	s.firstSample = o.demo && errors.Is(err, os.ErrNotExist)
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.build(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -158,6 +165,7 @@ func (s *server) Run(ctx context.Context, l net.Listener) error {
 	defer background.Wait()
 	defer stop()
 	s.work(ctx, &background)
+	background.Go(func() { s.watch.run(ctx) })
 
 	web := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
