@@ -18,10 +18,12 @@ type Device struct {
 	file      *file
 	passwords *passwords
 	slots     chan struct{} // a place for each session that may exist at once
+	closeWait time.Duration // how long Close waits for calls that have not come back
 
 	// calls is held for reading during every call into the library, and for writing while the device is opened or closed:
 	// nothing is torn down under a call that has not come back.
 	calls sync.RWMutex
+	stale uintptr // a device that did not let itself be closed; for the holder of calls for writing
 
 	mu       sync.Mutex
 	closed   bool
@@ -67,7 +69,8 @@ func open(ctx context.Context, lib library, config Config, given Passwords) (*De
 	d := &Device{
 		lib: lib, cfg: config, file: f, passwords: newPasswords(given), array: array(config.Layout.Array),
 		checked: map[place]uint64{}, reserved: map[place]bool{},
-		slots: make(chan struct{}, 1), // until the device is known to bear more
+		slots:     make(chan struct{}, 1), // until the device is known to bear more
+		closeWait: 5 * time.Second,
 	}
 	if err := d.start(ctx); err != nil {
 		go d.Close() // which may have to wait for a call that hangs
@@ -231,9 +234,6 @@ func (d *Device) Retired(ctx context.Context) ([]Retired, error) {
 	})
 }
 
-// closeWait is how long Close waits for calls that have not come back.
-const closeWait = 5 * time.Second
-
 // Close ends all use. It waits some seconds for calls under way; when the library keeps one longer, the device is closed
 // as soon as that comes back, and the answer says so.
 func (d *Device) Close() error {
@@ -255,7 +255,7 @@ func (d *Device) Close() error {
 	select {
 	case <-done:
 		return nil
-	case <-time.After(closeWait):
+	case <-time.After(d.closeWait):
 		return hsm.ErrUnavailable.With("close SDF device: a call has not come back from the library")
 	}
 }

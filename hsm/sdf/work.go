@@ -161,7 +161,7 @@ func (d *Device) ready(ctx context.Context) error {
 		return hsm.ErrUnavailable.With("SDF device does not open: %w", cause)
 	}
 	d.tearDown()
-	handle, code := d.lib.openDevice()
+	handle, code := d.openDevice()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := check("SDF_OpenDevice", code); err != nil {
@@ -187,9 +187,20 @@ func (d *Device) tearDown() {
 	for _, s := range idle {
 		s.close()
 	}
-	if handle != 0 {
-		d.lib.closeDevice(handle) // what it returns changes nothing
+	if handle != 0 && d.lib.closeDevice(handle) != ok {
+		d.stale = handle
 	}
+}
+
+// openDevice opens the device. Some libraries have one device at a time: where an earlier one did not close, that is tried
+// again first. The caller holds calls for writing.
+func (d *Device) openDevice() (uintptr, status) {
+	handle, code := d.lib.openDevice()
+	if code == ok || d.stale == 0 || d.lib.closeDevice(d.stale) != ok {
+		return handle, code
+	}
+	d.stale = 0
+	return d.lib.openDevice()
 }
 
 // broke opens the circuit after a failure of the device, and reports whether it was one. A failure of an opening that is
