@@ -18,6 +18,7 @@ import (
 	"hufu/identity/login"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
+	"hufu/keys"
 	"hufu/licence"
 	"hufu/oidc"
 	"hufu/seal"
@@ -46,6 +47,7 @@ type Config struct {
 	Seals    *seal.Service
 	Licences *licence.Service
 	Audit    *audit.Log
+	Keys     *keys.Keys
 	Verifier Verifier
 
 	URL      string                       // where this server is reached, for the OpenAPI document; may be empty

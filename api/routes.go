@@ -68,6 +68,15 @@ func (a *API) nouns() []noun {
 			{"GET /api/v1/me/grants", "whoever is logged in", text("列出本人授权的应用", "List what the own person let applications do"), on(a.listGrants)},
 			{"DELETE /api/v1/me/grants/{id}", "whoever is logged in", text("取消对应用的授权", "Take back what was granted to an application (client id)"), on(a.withdraw)},
 		}},
+		{"keys", text("密钥", "Keys"), a.Keys != nil, []route{
+			{"GET /api/v1/keys", "super administrator, business administrator, audit administrator", text("列出密钥及其版本", "List keys and their versions"), on(a.listKeys)},
+			{"POST /api/v1/keys", "super administrator", text("生成密码设备中的密钥", "Make a key in the device; repeated, it returns the same"), on(a.makeKey, created, costs(5))},
+			{"GET /api/v1/keys/rotations", "super administrator, business administrator, audit administrator", text("列出密钥轮换及进度", "List rotations and how far they are, newest first"), on(a.listRotations)},
+			{"GET /api/v1/keys/{key}/rotation", "super administrator", text("预览密钥轮换", "Tell how a key would be rotated; nothing is changed"), on(a.planRotation)},
+			{"POST /api/v1/keys/{key}/rotation", "super administrator", text("开始轮换密钥", "Begin to rotate a key; it goes on by itself"), on(a.beginRotation, created, costs(10))},
+			{"GET /api/v1/keys/{key}/public", "super administrator, business administrator, audit administrator", text("导出公钥（PEM）", "Get the public key as PEM"), on(a.exportPublic, gives(pemFile))},
+			{"DELETE /api/v1/keys/{key}/versions/{version}", "two super administrators", text("销毁密钥的停用版本（不可恢复，须两人）", "Destroy a retired version for ever; where there is more than one super administrator, two must ask for it within an hour"), on(a.destroyKey)},
+		}},
 		{"audit", text("审计", "The record"), a.Audit != nil, []route{
 			{"GET /api/v1/audit/entries", "audit administrator; anyone the own ones. Scope audit", text("查询审计记录", "Search the record, newest first"), on(a.searchEntries)},
 			{"GET /api/v1/audit/entries/{id}/proof", anyone, text("获取审计记录的日志证明", "Get the log's proof of an entry"), on(a.entryProof)},

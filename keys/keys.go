@@ -149,6 +149,38 @@ func (k *Keys) List(ctx context.Context, who actor.Actor) ([]Version, error) {
 	return k.Versions(ctx, "")
 }
 
+// ListData returns the versions of all data keys, without their octets, for administrators.
+func (k *Keys) ListData(ctx context.Context, who actor.Actor) (all []DataVersion, err error) {
+	if err := who.Require(actor.RoleSuperAdmin, actor.RoleBusinessAdmin, actor.RoleAuditAdmin); err != nil {
+		return nil, err
+	}
+	err = k.store.View(ctx, func(r R) (err error) {
+		all, err = r.DataVersions("")
+		return err
+	})
+	for i := range all {
+		all[i].Wrapped = nil
+	}
+	return all, err
+}
+
+// Public returns a version with its public half, the one at work for number 0. For administrators.
+func (k *Keys) Public(ctx context.Context, who actor.Actor, label string, number uint32) (Version, error) {
+	if err := who.Require(actor.RoleSuperAdmin, actor.RoleBusinessAdmin, actor.RoleAuditAdmin); err != nil {
+		return Version{}, err
+	}
+	all, err := k.Versions(ctx, label)
+	if err != nil {
+		return Version{}, err
+	}
+	for _, v := range all {
+		if v.Label == label && (v.Number == number || number == 0 && v.State == Active) {
+			return v, nil
+		}
+	}
+	return Version{}, ErrUnknown.With("version %d of key %q", number, label)
+}
+
 // active returns the active version, as known at most freshFor ago.
 func (k *Keys) active(ctx context.Context, label string) (Version, error) {
 	now := k.now()

@@ -30,16 +30,37 @@ type order struct {
 // Ensure returns the active version of a key and makes the key if there is none. It refuses a label that stands for
 // another purpose or algorithm, and a device that does not hold the key. For the system and super administrators.
 func (k *Keys) Ensure(ctx context.Context, who actor.Actor, label, purpose, algorithm string) (Version, error) {
-	if err := who.Require(actor.RoleSuperAdmin); err != nil {
-		return Version{}, err
-	}
-	if err := checkLabel(label); err != nil {
-		return Version{}, err
-	}
-	if err := checkPurpose(purpose, algorithm); err != nil {
+	if err := checkOrder(who, label, purpose, algorithm); err != nil {
 		return Version{}, err
 	}
 	return k.make(ctx, order{who: who, label: label, purpose: purpose, algorithm: algorithm})
+}
+
+// CheckEnsure refuses what Ensure would refuse and makes nothing: the version that it returns is there already, or in state
+// Making and nowhere but in the answer.
+func (k *Keys) CheckEnsure(ctx context.Context, who actor.Actor, label, purpose, algorithm string) (Version, error) {
+	if err := checkOrder(who, label, purpose, algorithm); err != nil {
+		return Version{}, err
+	}
+	o := order{who: who, label: label, purpose: purpose, algorithm: algorithm}
+	all, err := k.Versions(ctx, label)
+	if err != nil {
+		return Version{}, err
+	}
+	if v, ok := inState(all, Active); ok {
+		return v, k.fits(ctx, v, o)
+	}
+	return Version{Label: label, Number: uint32(len(all)) + 1, Purpose: purpose, Algorithm: algorithm, State: Making}, nil
+}
+
+func checkOrder(who actor.Actor, label, purpose, algorithm string) error {
+	if err := who.Require(actor.RoleSuperAdmin); err != nil {
+		return err
+	}
+	if err := checkLabel(label); err != nil {
+		return err
+	}
+	return checkPurpose(purpose, algorithm)
 }
 
 // Rotate makes a new version and retires the active one, which goes on opening, verifying and, through SignerAt, signing.

@@ -134,7 +134,7 @@ var ways = map[string]Way{
 	DataPrefix + DataTokens: Accepted, DataPrefix + DataPepper: Accepted, DataPrefix + DataPages: Accepted,
 }
 
-var why = map[string]error{
+var why = map[string]*fault.Error{
 	CARoot: fault.New(fault.Conflict, "keys.fixed-root",
 		"The key of a root is named by the certificates of all who trust it and is not rotated. Make a new root in a ceremony.",
 		"根密钥由所有信任它的证书指明，不能轮换。请通过密钥仪式建立新的根。"),
@@ -160,6 +160,8 @@ var (
 		"The version before is still there. Destroy it first: only two may stand side by side.", "上一版本仍然存在。请先销毁它：同时只能有两个版本并存。")
 	ErrFixed = fault.New(fault.Conflict, "keys.fixed",
 		"Keys of this purpose are not rotated.", "该用途的密钥不能轮换。")
+	ErrSecret = fault.New(fault.NotFound, "keys.secret",
+		"A secret key has no public half. Export the public half of a signing key.", "对称密钥没有公钥。请选择签名密钥。")
 	ErrNeeded = fault.New(fault.Conflict, "keys.needed",
 		"Something still needs this version: rows, passwords or tokens made under it. See OPERATING, rotation of keys, for when it is free.",
 		"仍有数据、口令或令牌依赖该版本。何时可销毁，请见运维手册“密钥轮换”。")
@@ -167,15 +169,23 @@ var (
 		"Noted. Another super administrator must confirm the destruction within an hour, by the same command.", "已登记。须由另一名超级管理员在一小时内执行同一命令予以确认。")
 )
 
-// wayOf returns how keys of a purpose are rotated, or why they are not.
-func wayOf(purpose string) (Way, error) {
+// WayOf returns how keys of a purpose are rotated, or why they are not. Purposes of data keys begin with data:.
+func WayOf(purpose string) (Way, *fault.Error) {
 	if way, ok := ways[purpose]; ok {
 		return way, nil
 	}
 	if err, ok := why[purpose]; ok {
 		return "", err
 	}
-	return "", ErrFixed.With("purpose %q", purpose)
+	return "", ErrFixed
+}
+
+func wayOf(purpose string) (Way, error) {
+	way, err := WayOf(purpose)
+	if err != nil {
+		return "", err.With("purpose %q", purpose)
+	}
+	return way, nil
 }
 
 // dataPurpose tells a data key's name from a label.

@@ -26,8 +26,6 @@ func (p *Provider) compose() {
 		IDTokenLifespan:               p.life.IDToken,
 		IDTokenIssuer:                 p.base,
 		TokenURL:                      p.base + "/oauth2/token",
-		GlobalSecret:                  p.config.TokenSecret,
-		RotatedGlobalSecrets:          p.config.OldSecrets,
 		HMACHasher:                    gm.NewSM3,
 		TokenEntropy:                  32,
 		MinParameterEntropy:           1, // state is replaced by a placeholder: see engineForm
@@ -41,7 +39,7 @@ func (p *Provider) compose() {
 		ClientAuthenticationStrategy:  p.authenticateEngine,
 	}
 	p.storage = &storage{p}
-	p.opaque = newOpaque(config, p.now)
+	p.opaque = newOpaque(hmacConfig{config, p}, p.now)
 	ids := &openid.IDTokenHandleHelper{IDTokenStrategy: idTokens{p}}
 	code := &oauth2.AuthorizeExplicitGrantHandler{
 		AccessTokenStrategy: p.opaque, RefreshTokenStrategy: p.opaque, AuthorizeCodeStrategy: p.opaque,

@@ -9,6 +9,38 @@ import (
 	"github.com/ory/fosite/token/hmac"
 )
 
+// secrets are the keys of opaque tokens.
+type secrets struct {
+	now    []byte
+	others [][]byte
+}
+
+// SetSecrets replaces the keys of opaque tokens at once, for rotation: the first makes new ones, all are accepted. On several
+// nodes, let each accept a new key before one makes tokens with it.
+func (p *Provider) SetSecrets(now []byte, others [][]byte) error {
+	for i, s := range append([][]byte{now}, others...) {
+		if len(s) < 32 {
+			return ErrConfig.With("token secret %d of %d octets, 32 are needed", i, len(s))
+		}
+	}
+	p.secrets.Store(&secrets{now, others})
+	return nil
+}
+
+// hmacConfig gives fosite the keys in force.
+type hmacConfig struct {
+	*fosite.Config
+	p *Provider
+}
+
+func (c hmacConfig) GetGlobalSecret(context.Context) ([]byte, error) {
+	return c.p.secrets.Load().now, nil
+}
+
+func (c hmacConfig) GetRotatedGlobalSecrets(context.Context) ([][]byte, error) {
+	return c.p.secrets.Load().others, nil
+}
+
 // opaque makes codes and tokens: 256 random bits, a dot, their HMAC-SM3. The part after the dot is the signature by
 // which the row is found. Expiry is judged by our clock.
 type opaque struct {

@@ -51,6 +51,7 @@ type Pages struct {
 // Signer, until its last token has expired.
 type Key struct {
 	ID     string           // kid; the RFC 7638 thumbprint if empty
+	Hidden bool             // it verifies what we signed with it, and is not published any more
 	Signer crypto.Signer    // P-256 or RSA of at least 2048 bits; nil for a key that only verifies
 	Public crypto.PublicKey // needed when Signer is nil
 }
@@ -73,7 +74,7 @@ type Config struct {
 	Pages       Pages    //
 	Keys        []Key    // at least one RSA (RS256) and one P-256 (ES256) key with a Signer; the first of each signs
 	TokenSecret []byte   // at least 32 octets: HMAC-SM3 key of opaque tokens
-	OldSecrets  [][]byte // earlier ones, still accepted
+	OldSecrets  [][]byte // earlier ones and one to come, accepted as well
 	Lifetimes   Lifetimes
 	LoginPath   string // "/login"
 	ActingPath  string // "/acting"
@@ -93,6 +94,7 @@ type Provider struct {
 	log        *slog.Logger
 	life       Lifetimes
 	keys       atomic.Pointer[keyRing]
+	secrets    atomic.Pointer[secrets]
 	discovery  document
 	engine     *fosite.Fosite
 	storage    *storage
@@ -116,6 +118,9 @@ func New(c Config) (*Provider, error) {
 	if err := p.SetKeys(c.Keys); err != nil {
 		return nil, err
 	}
+	if err := p.SetSecrets(c.TokenSecret, c.OldSecrets); err != nil {
+		return nil, err
+	}
 	doc, err := p.describe()
 	if err != nil {
 		return nil, err
@@ -137,13 +142,6 @@ func (c *Config) check() error {
 		return ErrConfig.With("store, subjects or sessions missing")
 	case c.Pages.Session == nil, c.Pages.Error == nil, c.Pages.Logout == nil, c.Pages.LoggedOut == nil, c.Pages.EndSession == nil:
 		return ErrConfig.With("a page is missing")
-	case len(c.TokenSecret) < 32:
-		return ErrConfig.With("token secret of %d octets, 32 are needed", len(c.TokenSecret))
-	}
-	for _, s := range c.OldSecrets {
-		if len(s) < 32 {
-			return ErrConfig.With("old token secret of %d octets, 32 are needed", len(s))
-		}
 	}
 	l := &c.Lifetimes
 	setDefault(&l.Interaction, 10*time.Minute)

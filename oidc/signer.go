@@ -57,7 +57,9 @@ func (p *Provider) SetKeys(keys []Key) error {
 		if _, ok := ring.signing[key.alg]; !ok && key.signer != nil {
 			ring.signing[key.alg] = key
 		}
-		set.Keys = append(set.Keys, web)
+		if !k.Hidden {
+			set.Keys = append(set.Keys, web)
+		}
 	}
 	for _, alg := range []string{algRS256, algES256} {
 		if _, ok := ring.signing[alg]; !ok {

@@ -126,14 +126,10 @@ func (s *server) openKeys(ctx context.Context, _ openOptions) (err error) {
 	if err := s.confirmSample(ctx); err != nil {
 		return err
 	}
-	opened, err := s.keys.Unlock(ctx)
-	if err != nil {
+	if _, err := s.keys.Unlock(ctx); err != nil {
 		return fmt.Errorf("open data keys: %w", err)
 	}
-	if err := s.db.UseFieldKeys(store.FieldKeys{
-		Version: opened[keys.DataField].Current.Version, Sealing: opened[keys.DataField].All, Index: opened[keys.DataIndex].Current.Key,
-		Subjects: opened[keys.DataSubjects].Current.Key, Rows: opened[keys.DataRows].Current.Key,
-	}); err != nil {
+	if err := s.db.FollowFieldKeys(ctx, s.openFieldKeys); err != nil {
 		return err
 	}
 	return s.keys.Resume(ctx)

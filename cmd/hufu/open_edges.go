@@ -47,7 +47,7 @@ func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 	s.site.UseProvider(s.oidc)
 	if s.api, err = api.New(api.Config{
 		Tokens: s.oidc, CA: s.ca, People: s.identity, Logins: s.login, Clients: s.oidc, Seals: s.seals, Licences: s.licences, Audit: s.audit,
-		Verifier: verifier{s}, URL: s.cfg.URL, RemoteIP: remoteIP(s.cfg.proxies()), Log: s.log, Now: s.now,
+		Keys: s.keys, Verifier: verifier{s}, URL: s.cfg.URL, RemoteIP: remoteIP(s.cfg.proxies()), Log: s.log, Now: s.now,
 	}); err != nil {
 		return err
 	}
@@ -71,24 +71,18 @@ func bounded(h http.Handler) http.Handler {
 // openProvider opens the OpenID provider with its token keys, P-256 and RSA, in the device.
 func (s *server) openProvider(ctx context.Context) error {
 	by := actor.ForSystem("start")
-	var signing []oidc.Key
-	for _, k := range []struct{ label, purpose, algorithm string }{
-		{"token-es256", keys.TokenES256, keys.P256}, {"token-rs256", keys.TokenRS256, keys.RSA3072},
-	} {
-		if _, err := s.keys.Ensure(ctx, by, k.label, k.purpose, k.algorithm); err != nil {
-			return fmt.Errorf("key %s: %w", k.label, err)
-		}
-		signer, err := s.keys.Signer(s.life, k.label)
-		if err != nil {
-			return fmt.Errorf("key %s: %w", k.label, err)
-		}
-		signing = append(signing, oidc.Key{Signer: signer})
+	if err := s.ensureTokenKeys(ctx); err != nil {
+		return err
+	}
+	signing, err := s.tokenKeys(ctx)
+	if err != nil {
+		return err
 	}
 	secret, err := s.keys.EnsureData(ctx, by, keys.DataTokens)
 	if err != nil {
 		return fmt.Errorf("secret of the tokens: %w", err)
 	}
-	secrets := newestFirst(secret)
+	secrets := currentFirst(secret)
 	s.oidc, err = oidc.New(oidc.Config{
 		Issuer: s.cfg.URL, Store: s.db.OIDC(), Subjects: s.identity, Sessions: s.login, Pages: s.site.Pages(), Keys: signing,
 		TokenSecret: secrets[0], OldSecrets: secrets[1:], LoginPath: "/login", ActingPath: "/acting", ConsentPath: "/consent", Now: s.now, Log: s.log,

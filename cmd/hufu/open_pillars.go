@@ -23,19 +23,8 @@ func (s *server) openIdentity(ctx context.Context, _ openOptions) (err error) {
 	if err != nil {
 		return fmt.Errorf("pepper of the passwords: %w", err)
 	}
-	s.login, err = login.New(login.Config{Store: s.db.Login(), Subjects: s.identity, Peppers: newestFirst(pepper), Now: s.now})
+	s.login, err = login.New(login.Config{Store: s.db.Login(), Subjects: s.identity, Peppers: currentFirst(pepper), Now: s.now})
 	return err
-}
-
-// newestFirst lists the versions of a data key, the current one first.
-func newestFirst(k keys.DataKeys) [][]byte {
-	all := [][]byte{k.Current.Key}
-	for version := k.Current.Version; version > 0; version-- {
-		if key, ok := k.All[version]; ok && version != k.Current.Version {
-			all = append(all, key)
-		}
-	}
-	return all
 }
 
 // readAuthority opens CA and KMC as they are.

@@ -13,6 +13,7 @@ import (
 	"hufu/identity"
 	"hufu/identity/login"
 	"hufu/internal/fault"
+	"hufu/keys"
 	"hufu/licence"
 	"hufu/store"
 )
@@ -21,6 +22,7 @@ import (
 func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 	background.Go(func() { s.stayAlive(ctx) })
 	background.Go(func() { s.rounds(ctx) })
+	background.Go(func() { s.follow(ctx) })
 	for range 2 {
 		background.Go(func() { s.jobs(ctx) })
 	}
@@ -141,6 +143,7 @@ func (s *server) jobHandlers() map[string]jobHandler {
 			}
 			return s.refreshBundle(ctx)
 		},
+		keys.JobRotate: func(ctx context.Context, job *store.Job) error { return s.keys.Advance(ctx, job.Key) },
 		login.JobEnded: func(ctx context.Context, job *store.Job) error { return s.oidc.SessionEnded(ctx, job.Payload) },
 	}
 }
@@ -157,6 +160,7 @@ func (s *server) tasks() []task {
 		{"lists", 10 * time.Minute, s.ca.Refresh},
 		{"bundle", 15 * time.Second, s.refreshBundle},
 		{"keys", 10 * time.Minute, s.keys.Resume},
+		{"activations", time.Minute, s.keys.Tidy},
 		{"recover-issuance", 5 * time.Minute, func(ctx context.Context) error { _, err := s.ca.Recover(ctx, false); return err }},
 		{"recover-seals", 5 * time.Minute, func(ctx context.Context) error { _, err := s.seals.Recover(ctx, false); return err }},
 		{"recover-licences", 5 * time.Minute, func(ctx context.Context) error { _, err := s.licences.Recover(ctx, false); return err }},

@@ -39,7 +39,7 @@ const (
 // output: a stolen table cannot be guessed at, and a hash moved to another account does not open it.
 type hasher struct {
 	cost    Cost
-	peppers [][]byte // the first makes, all compare
+	peppers atomic.Pointer[[][]byte] // the first makes, all compare
 	slots   chan struct{}
 	waiting atomic.Int64
 	queue   int64         // how many may wait for a slot
@@ -54,20 +54,27 @@ func newHasher(c Cost, peppers [][]byte, parallel int) (*hasher, error) {
 	if c.Memory < 8*uint32(c.Threads) || c.Time < 1 || c.Threads < 1 || c.Memory > 1<<20 || c.Time > 100 {
 		return nil, fmt.Errorf("login: argon2id parameters %+v out of range", c)
 	}
-	if len(peppers) == 0 {
-		return nil, errors.New("login: no pepper key")
-	}
-	for _, p := range peppers {
-		if len(p) < 16 {
-			return nil, errors.New("login: pepper key shorter than 16 octets")
-		}
-	}
-	return &hasher{
-		cost: c, peppers: peppers, slots: make(chan struct{}, parallel), queue: int64(64 * parallel), wait: 5 * time.Second,
+	h := &hasher{
+		cost: c, slots: make(chan struct{}, parallel), queue: int64(64 * parallel), wait: 5 * time.Second,
 		derive: func(password, salt []byte, c Cost) []byte {
 			return argon2.IDKey(password, salt, c.Time, c.Memory, c.Threads, hashSize)
 		},
-	}, nil
+	}
+	return h, h.use(peppers)
+}
+
+// use sets the pepper keys.
+func (h *hasher) use(peppers [][]byte) error {
+	if len(peppers) == 0 {
+		return errors.New("login: no pepper key")
+	}
+	for _, p := range peppers {
+		if len(p) < 16 {
+			return errors.New("login: pepper key shorter than 16 octets")
+		}
+	}
+	h.peppers.Store(&peppers)
+	return nil
 }
 
 // run derives under a slot. ErrBusy: no slot came free in time, or too many wait.
@@ -97,7 +104,8 @@ func (h *hasher) hash(ctx context.Context, account, password string) (string, er
 	if err != nil {
 		return "", err
 	}
-	p := phc{Cost: h.cost, keyID: pepperID(h.peppers[0]), salt: salt, tag: seal(h.peppers[0], account, key)}
+	pepper := (*h.peppers.Load())[0]
+	p := phc{Cost: h.cost, keyID: pepperID(pepper), salt: salt, tag: seal(pepper, account, key)}
 	return p.String(), nil
 }
 
@@ -112,7 +120,7 @@ func (h *hasher) compare(ctx context.Context, account, password, stored string) 
 	if err != nil {
 		return false, false, err
 	}
-	for i, pepper := range h.peppers {
+	for i, pepper := range *h.peppers.Load() {
 		if pepperID(pepper) == p.keyID {
 			ok = subtle.ConstantTimeCompare(seal(pepper, account, key), p.tag) == 1
 			return ok, i > 0 || p.Cost != h.cost, nil

@@ -78,6 +78,10 @@ func New(c Config) (*Service, error) {
 	}, nil
 }
 
+// SetPeppers replaces the pepper keys at once, for rotation: the first makes new hashes, all compare, and who logs in under
+// an older one gets a new hash.
+func (s *Service) SetPeppers(peppers [][]byte) error { return s.hasher.use(peppers) }
+
 func (s *Service) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
 
 // JobEnded is the kind of the durable job that follows the end of a session; its key is the session's id, its payload an Ended.
