@@ -102,7 +102,11 @@ var errProbe = errors.New("only asked what is to be signed")
 
 func (p *probe) Public() crypto.PublicKey { return p.pub }
 
-func (p *probe) Sign(_ io.Reader, input []byte, _ crypto.SignerOpts) ([]byte, error) {
+func (p *probe) Sign(_ io.Reader, input []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if opts == gm.Digest {
+		p.e = input
+		return nil, errProbe
+	}
 	e, err := gm.E(p.pub, gm.DefaultID, input)
 	if err != nil {
 		return nil, err

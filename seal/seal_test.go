@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"testing"
 	"time"
@@ -82,12 +84,41 @@ func (w *world) newKeys() *faultyKeys {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &faultyKeys{Many: many}
+	return &faultyKeys{Many: many, all: all}
 }
+
+// platformKey puts a key into the database as the version before sole control did, and returns its id.
+func (w *world) platformKey() string {
+	w.t.Helper()
+	k, id := newKey(w.t), rand.Text()
+	point := gm.Point(k.Public().(*ecdsa.PublicKey))
+	aad := append([]byte("hufu many key v1\x00"+id+"\x00"+keys.ManySeal+"\x00"+string(keys.ByPlatform)+"\x00"), point...)
+	wrapped, err := w.keys.all.Wrap(w.t.Context(), "seal-master", k.Bytes(), aad)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.db.Keys().Update(w.t.Context(), func(tx keys.W) error {
+		return tx.InsertWrapped(keys.Wrapped{
+			ID: id, Label: "old", Purpose: keys.ManySeal, Control: keys.ByPlatform, Form: keys.FormWrapped, State: keys.Active, Master: "seal-master",
+			MasterVersion: 1, Public: point, Wrapped: wrapped, Made: w.now,
+		})
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return id
+}
+
+// probe is a public key that passes for a signer.
+type probe struct{ pub crypto.PublicKey }
+
+func (p *probe) Public() crypto.PublicKey { return p.pub }
+
+func (p *probe) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, errCrash }
 
 // faultyKeys are the real ones, with hooks.
 type faultyKeys struct {
 	*keys.Many
+	all    *keys.Keys
 	fail   error  // the next signature with a seal's key fails so
 	during func() // runs once while a seal signs
 }
@@ -157,6 +188,9 @@ func (a *authority) create(cn string, key crypto.Signer, serial byte) (*certs.Ce
 }
 
 func (a *authority) Certify(_ context.Context, _ actor.Actor, _, code string, key crypto.Signer) ([]byte, error) {
+	if _, err := certs.NewRequest(key, certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: code}), certs.RequestOptions{}); err != nil {
+		return nil, err
+	}
 	c, err := a.create(code, key, 3)
 	if err != nil {
 		return nil, err
