@@ -208,6 +208,11 @@ func (s *Sitting) Authorities(ctx context.Context) (made []*certs.Certificate, e
 			return made, err
 		}
 		made = append(made, cert)
+		if m.parent != nil {
+			if err := s.a.PublishLists(ctx, m.name()); err != nil {
+				return made, err
+			}
+		}
 	}
 	return made, nil
 }
@@ -236,7 +241,11 @@ func (s *Sitting) NewIssuing(ctx context.Context, profile string) (*certs.Certif
 	if m.own, err = s.a.Keys.Ensure(ctx, s.by, m.label, p.Keys[0], "ca-"+p.Name); err != nil {
 		return nil, err
 	}
-	return s.a.addIssuer(ctx, s.by, m)
+	cert, err := s.a.addIssuer(ctx, s.by, m)
+	if err != nil {
+		return nil, err
+	}
+	return cert, s.a.PublishLists(ctx, m.name())
 }
 
 // SignLists publishes the root's lists with all that was revoked, to be renewed before life has passed.

@@ -160,10 +160,13 @@ func TestANewIssuingAuthority(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 		for name, chain := range map[string][]*certs.Certificate{"issuing": oldChain, "issuing-2": newChain} {
+			if w.list(name, 0).Count != 0 {
+				t.Errorf("%s has no list from its making on", name)
+			}
+			if err := w.PublishLists(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
 			list := w.list(name, 0)
 			if _, named := list.Find(chain[0].Serial); !named || list.CheckSignature(chain[1]) != nil || list.Count != 1 {
 				t.Errorf("list of %s", name)

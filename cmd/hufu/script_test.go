@@ -6,10 +6,13 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -18,6 +21,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"hufu/certs"
 )
 
 // TestMain puts the program into the search path as hufu, so that scripts and tests start it as a process of its own.
@@ -36,7 +41,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"told": told, "reach": reach, "get": get, "mirror": mirror, "capture": capture, "expand": expand, "remember": remember, "damage": damage,
-			"sql": sqlite, "share": share, "pause": pause,
+			"sql": sqlite, "share": share, "pause": pause, "openssl": openssl, "stamper": stamper,
 		},
 	})
 }
@@ -146,6 +151,39 @@ func capture(ts *testscript.TestScript, _ bool, args []string) {
 // expand puts the values of variables into a file.
 func expand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
+}
+
+// openssl runs that program: openssl verify -CAfile root.pem issuing.pem. It must be there where tests count.
+func openssl(ts *testscript.TestScript, neg bool, args []string) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		if os.Getenv("CI") != "" {
+			ts.Fatalf("openssl is not there: %v", err)
+		}
+		ts.Logf("openssl is not there: %v not done", args)
+		return
+	}
+	if err := ts.Exec("openssl", args...); (err != nil) != neg {
+		ts.Fatalf("openssl %v: %v\n%s%s", args, err, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// stamper asks for a time-stamp and keeps the certificate that its token carries: stamper http://$ADDR tsa.pem.
+func stamper(ts *testscript.TestScript, _ bool, args []string) {
+	question := certs.NewTimeStampRequest([]byte("some document"))
+	body, err := question.Marshal()
+	ts.Check(err)
+	answer, err := http.Post(args[0]+"/pki/tsa", "application/timestamp-query", bytes.NewReader(body))
+	ts.Check(err)
+	defer answer.Body.Close()
+	der, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	ts.Check(err)
+	response, err := certs.ParseTimeStampResponse(der)
+	ts.Check(err)
+	stamp, err := response.Check(question)
+	ts.Check(err)
+	cert, _, err := stamp.Verify([]byte("some document"), time.Now())
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), cert.PEM(), 0o600))
 }
 
 // share lets others read a file: share data/passphrase.

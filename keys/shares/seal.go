@@ -17,8 +17,9 @@ type Cost struct {
 	Lanes  uint8
 }
 
-// DefaultCost takes about half a second and 128 MiB: custodians type seldom, and who steals a share file may guess for ever.
-var DefaultCost = Cost{Passes: 4, Memory: 128 << 10, Lanes: 2}
+// DefaultCost takes about a third of a second and 64 MiB: custodians type seldom, and who steals a share file may guess for
+// ever, which is why their passphrases are longer than others.
+var DefaultCost = Cost{Passes: 4, Memory: 64 << 10, Lanes: 2}
 
 // check bounds what a hostile file may ask of us.
 func (c Cost) check() error {
