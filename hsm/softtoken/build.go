@@ -46,8 +46,8 @@ var parts = []struct {
 	{"libhufu-softtoken-pkcs11.so", true, []string{
 		"state.c", "general.c", "login.c", "objects.c", "template.c", "find.c", "work.c", "perform.c", "generate.c", "import.c", "absent.c",
 	}},
-	{"libhufu-softtoken-sdf.so", true, []string{"sdf.c"}},
-	{"softtoken-console", false, []string{"console.c"}},
+	{"libhufu-softtoken-sdf.so", true, []string{"sdf_state.c", "sdf_ecc.c", "sdf_cipher.c"}},
+	{"softtoken-console", false, []string{"console.c", "console_sdf.c"}},
 }
 
 // Sources returns the C sources by name, for a fingerprint of what Build would compile.

@@ -15,6 +15,7 @@
 static const char usage[] =
 	"usage: softtoken-console STORE init --label L --so-pin-file F --pin-file F [--name FOLDER] [--dialect D] [--rounds N]\n"
 	"       softtoken-console STORE list\n"
+	"       softtoken-console STORE sdf-key INDEX[-INDEX] sign|encrypt|kek [--pin-file F] [--name FOLDER] [--rounds N]\n"
 	"       softtoken-console STORE fault [NAME [VALUE]]     a line of STORE/faults; none = no faults any more\n"
 	PRODUCT ", " PURPOSE ".\n";
 
@@ -173,6 +174,8 @@ int main(int argc, char **argv)
 		return list(&o);
 	if (n >= 2 && strcmp(words[1], "fault") == 0)
 		return fault(&o, words + 2, n - 2);
+	if (n == 4 && strcmp(words[1], "sdf-key") == 0)
+		return console_sdf_key(&o, words[2], words[3]);
 	fputs(usage, stderr);
 	return 2;
 }

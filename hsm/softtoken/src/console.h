@@ -11,5 +11,6 @@ struct options {
 int fail(const char *what, const char *detail); /* prints, returns 1 */
 bool pin_file(const char *path, struct buf *pin);
 int token_open(const struct options *o); /* the folder of --name, or the first; -1 */
+int console_sdf_key(const struct options *o, const char *range, const char *what);
 
 #endif

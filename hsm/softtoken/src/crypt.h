@@ -26,6 +26,7 @@ bool der_ciphertext(const unsigned char *p, size_t n, enum form from, struct buf
 bool der_ciphertext_as(const unsigned char *der, size_t n, enum form to, struct buf *out);
 
 /* sign.c; EC signatures raw r‖s */
+bool sm2_z(const unsigned char point[POINT], const unsigned char *id, size_t id_n, unsigned char z[32]);
 bool sm2_e(EVP_PKEY *k, bool za, const unsigned char *id, size_t id_n, const unsigned char *m, size_t n, unsigned char e[32]);
 bool ec_sign(EVP_PKEY *k, const unsigned char *e, size_t n, unsigned char raw[64]);
 bool ec_verify(EVP_PKEY *k, const unsigned char *e, size_t n, const unsigned char raw[64]);

@@ -11,7 +11,17 @@
 	"\x32\xC4\xAE\x2C\x1F\x19\x81\x19\x5F\x99\x04\x46\x6A\x39\xC9\x94\x8F\xE3\x0B\xBF\xF2\x66\x0B\xE1\x71\x5A\x45\x89\x33\x4C\x74\xC7" \
 	"\xBC\x37\x36\xA2\xF4\xF6\x77\x9C\x59\xBD\xCE\xE3\x6B\x69\x21\x53\xD0\xA9\x87\x7C\xC6\x2A\x47\x40\x02\xDF\x32\xE5\x21\x39\xF0\xA0"
 
-/* Z_A = SM3(ENTL‖ID‖a‖b‖Gx‖Gy‖x‖y), e = SM3(Z_A‖M) (GB/T 32918.2); without za e = SM3(M). */
+/* Z_A = SM3(ENTL‖ID‖a‖b‖Gx‖Gy‖x‖y) (GB/T 32918.2). */
+bool sm2_z(const unsigned char point[POINT], const unsigned char *id, size_t id_n, unsigned char z[32])
+{
+	struct buf b = {0};
+	bool ok = id_n < 8192 && buf_add_number(&b, 8 * id_n, 2) && buf_add(&b, id, id_n) && buf_add(&b, CURVE, 128) &&
+		buf_add(&b, point + 1, 64) && digest("SM3", b.p, b.n, z);
+	buf_free(&b);
+	return ok;
+}
+
+/* e = SM3(Z_A‖M); without za e = SM3(M). */
 bool sm2_e(EVP_PKEY *k, bool za, const unsigned char *id, size_t id_n, const unsigned char *m, size_t n, unsigned char e[32])
 {
 	unsigned char point[POINT], z[32];
@@ -19,10 +29,8 @@ bool sm2_e(EVP_PKEY *k, bool za, const unsigned char *id, size_t id_n, const uns
 	bool sm2 = false;
 	if (!za)
 		return digest("SM3", m, n, e);
-	bool ok = id_n < 8192 && pair_ec_parts(k, &sm2, point, NULL) && sm2 && buf_add_number(&b, 8 * id_n, 2) && buf_add(&b, id, id_n) &&
-		buf_add(&b, CURVE, 128) && buf_add(&b, point + 1, 64) && digest("SM3", b.p, b.n, z);
-	b.n = 0;
-	ok = ok && buf_add(&b, z, 32) && buf_add(&b, m, n) && digest("SM3", b.p, b.n, e);
+	bool ok = pair_ec_parts(k, &sm2, point, NULL) && sm2 && sm2_z(point, id, id_n, z) && buf_add(&b, z, 32) && buf_add(&b, m, n) &&
+		digest("SM3", b.p, b.n, e);
 	buf_free(&b);
 	return ok;
 }

@@ -1,1 +1,0 @@
-int softtoken_sdf_absent;
