@@ -90,7 +90,7 @@ func trivial(pin []rune) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(commonPINs, func(c string) bool { return strings.HasPrefix(text, c) })
+	return slices.ContainsFunc(commonPINs, func(c string) bool { return strings.HasPrefix(text, c) && len(text)-len(c) < 5 })
 }
 
 // stretch makes a key of a PIN, never more at once than there are places: each takes memory and a CPU.
