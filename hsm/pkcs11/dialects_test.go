@@ -59,4 +59,3 @@ func TestForeignModule(t *testing.T) {
 	}
 	hsmtest.Run(t, func(t *testing.T) hsm.Device { return opened(t, c, strings.TrimSpace(string(pin))) }, lacks...)
 }
-

@@ -7,9 +7,9 @@
 // never works; the work is done on a bounded pool. Every call runs aside, so that
 // none lasts longer than its context, whatever the device does.
 //
-// A failure is one of three classes (recover.go): the session is lost (another one,
+// A failure is one of three classes (classes.go): the session is lost (another one,
 // once), login or handle is lost (log in, find the key by CKA_ID, compare the public
-// key, once), or the device is lost: the circuit opens, calls fail at once with
+// key, try again), or the device is lost: the circuit opens, calls fail at once with
 // hsm.ErrUnavailable, and the driver re-initialises the module with back-off until
 // the device works again. A wrong PIN is tried exactly once.
 //

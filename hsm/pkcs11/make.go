@@ -60,7 +60,7 @@ func (s *session) generate(spec hsm.Spec, id []byte) (*key, error) {
 	if len(keys) > 0 {
 		return nil, hsm.ErrExists.With("key %q on token %s", spec.Label, s.d.cfg.Token)
 	}
-	if err := s.sweep(spec.Label, halves); err != nil {
+	if err := s.sweep(spec.Label, id, halves); err != nil {
 		return nil, err
 	}
 	if err := s.makeKey(spec, spot{token: true, label: spec.Label, id: id}); err != nil {
@@ -110,16 +110,27 @@ func (s *session) makeKey(spec hsm.Spec, at spot) error {
 	return err
 }
 
-// sweep removes the halves of our own keys that a crash left under a label. Foreign objects stay; a label with one is taken.
-func (s *session) sweep(label string, halves []object) error {
+// youngHalf is the age below which half a key may be one that another process is making.
+const youngHalf = time.Minute
+
+// sweep removes the halves of our own keys that a crash left under a label. A label with a foreign object is taken, and so is one
+// that another process may be using just now.
+func (s *session) sweep(label string, id []byte, halves []object) error {
 	for _, o := range halves {
-		if readNote(o.id()).kind == 0 {
+		n := readNote(o.id())
+		if bytes.Equal(o.id(), id) || bytes.Equal(o.id(), insideID(id)) {
+			continue
+		}
+		if n.kind == 0 {
 			return hsm.ErrExists.With("an object %q of another maker is on token %s", label, s.d.cfg.Token)
+		}
+		if age := s.d.cfg.Now().Sub(n.made); age < youngHalf {
+			return hsm.ErrExists.With("half a key %q, %s old, is on token %s: it is being made, or was left by a crash", label, age, s.d.cfg.Token)
 		}
 	}
 	for _, o := range halves {
 		s.d.cfg.Log.Warn("half a key is removed", "label", label, "id", o.id()[:coreLen], "class", o.class)
-		if err := s.lib.DestroyObject(s.h, o.handle); err != nil {
+		if err := s.lib.DestroyObject(s.h, o.handle); err != nil && !gone(err) {
 			return step("C_DestroyObject", err)
 		}
 	}
@@ -149,7 +160,7 @@ func (s *session) destroy(id []byte) error {
 				return err
 			}
 			for _, h := range handles {
-				if err := s.lib.DestroyObject(s.h, h); err != nil {
+				if err := s.lib.DestroyObject(s.h, h); err != nil && !gone(err) {
 					return step("C_DestroyObject", err)
 				}
 			}

@@ -59,4 +59,4 @@ func readNote(id []byte) note {
 }
 
 // insideID is the CKA_ID of the wrapping key beside the key of id.
-func insideID(id []byte) []byte { return withNote(id, note{kind: kindInside}) }
+func insideID(id []byte) []byte { return withNote(id, note{kind: kindInside, made: readNote(id).made}) }

@@ -11,6 +11,7 @@ import (
 	"crypto/rsa"
 	"encoding/asn1"
 	"encoding/binary"
+	"maps"
 	"math/big"
 
 	p11 "github.com/miekg/pkcs11"
@@ -41,11 +42,28 @@ func (o object) number(t uint) uint {
 	return p11.CK_UNAVAILABLE_INFORMATION
 }
 
-// What is read of the objects of each class.
-var wanted = map[uint][]uint{
-	p11.CKO_PUBLIC_KEY:  {p11.CKA_LABEL, p11.CKA_ID, p11.CKA_KEY_TYPE, p11.CKA_EC_PARAMS, p11.CKA_EC_POINT, p11.CKA_MODULUS, p11.CKA_PUBLIC_EXPONENT},
-	p11.CKO_PRIVATE_KEY: {p11.CKA_LABEL, p11.CKA_ID, p11.CKA_KEY_TYPE, p11.CKA_EC_PARAMS, p11.CKA_SIGN, p11.CKA_DECRYPT, p11.CKA_DERIVE},
-	p11.CKO_SECRET_KEY:  {p11.CKA_LABEL, p11.CKA_ID, p11.CKA_KEY_TYPE, p11.CKA_VALUE_LEN, p11.CKA_ENCRYPT, p11.CKA_SIGN},
+// What is read of every object of a class, and then of those of a type: what all of them have is asked for at once.
+var (
+	ofClass = map[uint][]uint{
+		p11.CKO_PUBLIC_KEY:  {p11.CKA_LABEL, p11.CKA_ID, p11.CKA_KEY_TYPE},
+		p11.CKO_PRIVATE_KEY: {p11.CKA_LABEL, p11.CKA_ID, p11.CKA_KEY_TYPE, p11.CKA_SIGN, p11.CKA_DECRYPT, p11.CKA_DERIVE},
+		p11.CKO_SECRET_KEY:  {p11.CKA_LABEL, p11.CKA_ID, p11.CKA_KEY_TYPE, p11.CKA_ENCRYPT, p11.CKA_SIGN},
+	}
+	ofRSA = []uint{p11.CKA_MODULUS, p11.CKA_PUBLIC_EXPONENT}
+	ofEC  = []uint{p11.CKA_EC_PARAMS, p11.CKA_EC_POINT}
+)
+
+// detail returns what is to be read besides, by class and type.
+func (p *Profile) detail(class, kind uint) []uint {
+	switch {
+	case class == p11.CKO_SECRET_KEY && kind == p11.CKK_AES:
+		return []uint{p11.CKA_VALUE_LEN}
+	case class == p11.CKO_PUBLIC_KEY && kind == p11.CKK_RSA:
+		return ofRSA
+	case class == p11.CKO_PUBLIC_KEY:
+		return ofEC
+	}
+	return nil
 }
 
 // find returns the handles of the token's or session's objects that fit the template.
@@ -102,6 +120,16 @@ func (s *session) read(h p11.ObjectHandle, types ...uint) (map[uint][]byte, erro
 	return all, nil
 }
 
+// more reads further attributes of an object.
+func (s *session) more(o object, types ...uint) error {
+	if len(types) == 0 {
+		return nil
+	}
+	attrs, err := s.read(o.handle, types...)
+	maps.Copy(o.attrs, attrs)
+	return err
+}
+
 // objects reads the token's key objects of a class that fit the template.
 func (s *session) objects(class uint, template ...*p11.Attribute) ([]object, error) {
 	template = append([]*p11.Attribute{p11.NewAttribute(p11.CKA_CLASS, class), p11.NewAttribute(p11.CKA_TOKEN, true)}, template...)
@@ -111,28 +139,54 @@ func (s *session) objects(class uint, template ...*p11.Attribute) ([]object, err
 	}
 	list := make([]object, 0, len(handles))
 	for _, h := range handles {
-		attrs, err := s.read(h, wanted[class]...)
-		if code, _ := codeOf(err); code == p11.CKR_OBJECT_HANDLE_INVALID {
-			continue // somebody destroyed it just now
+		o := object{handle: h, class: class, attrs: map[uint][]byte{}}
+		err := s.more(o, ofClass[class]...)
+		if err == nil {
+			err = s.more(o, s.d.profile.detail(class, o.number(p11.CKA_KEY_TYPE))...)
+		}
+		if gone(err) {
+			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, object{handle: h, class: class, attrs: attrs})
+		list = append(list, o)
 	}
 	return list, nil
+}
+
+// gone reports that an object was destroyed between being found and being read.
+func gone(err error) bool {
+	code, _ := codeOf(err)
+	return code == p11.CKR_OBJECT_HANDLE_INVALID
 }
 
 // scan reads keys from the token: all, or those that fit a template of label or identifier. halves are the objects that have lost
 // their other half, or whose kind the driver does not know.
 func (s *session) scan(template ...*p11.Attribute) (keys []*key, halves []object, err error) {
+	if err := s.sees(); err != nil {
+		return nil, nil, err
+	}
+	if keys, halves, err = s.look(template); err != nil {
+		return nil, nil, err
+	}
+	return keys, halves, s.sees()
+}
+
+// sees makes sure that private objects show: without the login they seem to be gone, and no result code says so. It is asked
+// before and after; who was logged out and in again between has another epoch.
+func (s *session) sees() error {
 	info, err := s.lib.GetSessionInfo(s.h)
 	if err != nil {
-		return nil, nil, step("C_GetSessionInfo", err)
+		return step("C_GetSessionInfo", err)
 	}
-	if !loggedIn(info.State) {
-		return nil, nil, errNotLoggedIn // private keys would seem to be gone
+	if _, epoch := s.d.linkNow(); epoch != s.epoch || !loggedIn(info.State) {
+		return errNotLoggedIn
 	}
+	return nil
+}
+
+func (s *session) look(template []*p11.Attribute) (keys []*key, halves []object, err error) {
 	var byClass [3][]object
 	for i, class := range []uint{p11.CKO_PRIVATE_KEY, p11.CKO_PUBLIC_KEY, p11.CKO_SECRET_KEY} {
 		if byClass[i], err = s.objects(class, template...); err != nil {
@@ -195,13 +249,15 @@ func (s *session) pair(private object, privates, publics []object, used map[p11.
 		source = found[0]
 		used[source.handle] = true
 	} else {
-		point, err := s.read(private.handle, p11.CKA_EC_POINT)
+		err := s.more(private, ofEC...)
+		if gone(err) {
+			return nil, nil
+		}
 		if err != nil {
 			return nil, err
 		}
-		source.attrs[p11.CKA_EC_POINT] = point[p11.CKA_EC_POINT]
 		for _, public := range found {
-			if bytes.Equal(public.attrs[p11.CKA_EC_POINT], point[p11.CKA_EC_POINT]) {
+			if bytes.Equal(public.attrs[p11.CKA_EC_POINT], private.attrs[p11.CKA_EC_POINT]) {
 				used[public.handle] = true
 			}
 		}

@@ -117,7 +117,7 @@ func when(yes bool, code uint) uint {
 
 // contradiction keeps failures of connection and PIN what they are; the rest speaks against the profile.
 func (p *Profile) contradiction(name string, err error) error {
-	if p.classOf(err) != classNone || errors.Is(err, hsm.ErrUnavailable) {
+	if p.severed(err) || errors.Is(err, hsm.ErrUnavailable) {
 		return err
 	}
 	return hsm.ErrProfile.With("profile %s, %s: %w", p.Name, name, err)

@@ -89,23 +89,27 @@ func (d *Device) place(ctx context.Context) error {
 	return nil
 }
 
-// attempt runs op on a session and answers the classes A and B once each; C opens the circuit.
+// retries is how often an operation is tried again after a failure of a class. A login or handle may be lost twice while the
+// keys are being found again.
+var retries = map[class]int{classSession: 1, classLogin: 2}
+
+// attempt runs op on a session and answers the classes A and B; C opens the circuit.
 func attempt[T any](ctx context.Context, d *Device, what string, op func(s *session) (T, error)) (T, error) {
 	var none T
 	if err := d.mod.enter(ctx); err != nil {
 		return none, err
 	}
 	defer d.mod.leave()
-	tried := map[class]bool{}
+	var tried [classPIN + 1]int
 	for {
-		s, err := d.lend(ctx, tried[classSession])
+		s, err := d.lend(ctx, tried[classSession] > 0)
 		var v T
 		if err == nil {
 			v, err = op(s)
 		}
 		c := d.profile.classOf(err)
 		d.give(s, c)
-		again := !tried[c] && (c == classSession || c == classLogin)
+		again := tried[c] < retries[c]
 		if again && c == classLogin && s != nil {
 			if lost := d.relogin(ctx, s.epoch); lost != nil {
 				err, again = lost, false
@@ -116,7 +120,7 @@ func attempt[T any](ctx context.Context, d *Device, what string, op func(s *sess
 			d.judge(c, err)
 			return v, asFault(what, err)
 		}
-		tried[c] = true
+		tried[c]++
 	}
 }
 
