@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"hufu/internal/gm"
 	"hufu/keys"
 )
 
@@ -101,6 +102,52 @@ func TestNobodyGoesBeyondAStandingActivation(t *testing.T) {
 		use("the old PIN's row", id, byPIN, keys.ErrDamaged)
 		a.paste(keyBefore)
 		use("everything as it was, under the activation that ended", id, document, keys.ErrReplayed)
+	})
+}
+
+// What docs/THREATS.md says of a live standing activation, shown: who has the opened device and a program of his own opens the key with it and leaves no record. Without one
+// the same program opens nothing.
+func TestWhatALiveStandingActivationMeans(t *testing.T) {
+	eachAdmin(t, func(t *testing.T, a admin) {
+		ctx, m, k := t.Context(), a.seals(t, a.node(t)), a.node(t)
+		id, pub, err := m.Generate(ctx, "the mayor's seal", keys.Enrolment{PIN: goodPIN})
+		ok(t, "generate", err)
+		open := func() (d []byte) {
+			ok(t, "read", a.db.Keys().View(ctx, func(r keys.R) error {
+				w, err := r.Wrapped(id)
+				if err != nil {
+					return err
+				}
+				live, err := r.Standings(id, 1)
+				if err != nil || len(live) == 0 || len(live[0].Half) == 0 {
+					return err
+				}
+				half, err := k.Unwrap(ctx, "master", live[0].Half, standingAAD(live[0]))
+				if err != nil {
+					return err
+				}
+				sealed, err := k.Unwrap(ctx, "master", w.Wrapped, append([]byte("hufu many key v1\x00"+id+"\x00seal\x00owner\x00"), w.Public...))
+				if err != nil {
+					return err
+				}
+				d, err = gm.Open(half, sealed, append([]byte("hufu owned key v1\x00"+id+"\x00seal\x00wrapped\x00pin\x00\x00\x00"), w.Public...))
+				return err
+			}))
+			return d
+		}
+		if open() != nil {
+			t.Error("opened without a standing activation")
+		}
+		s, err := m.Stand(ctx, clerk, id, byPIN, a.bounds(1))
+		ok(t, "stand", err)
+		private, err := gm.NewPrivateKey(open())
+		if err != nil || !equal(private.Public(), pub) || a.records(t, "key.activate", id) != 0 {
+			t.Errorf("docs/THREATS.md promises too little: %v", err)
+		}
+		ok(t, "withdraw", m.Withdraw(ctx, clerk, s.ID))
+		if open() != nil {
+			t.Error("opened after the withdrawal")
+		}
 	})
 }
 

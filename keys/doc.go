@@ -7,11 +7,11 @@
 // destroyed; or making → void. The intent is stored before the device is asked, so
 // that a crash leaves a state that Resume completes or voids.
 //
-// Three sorts of keys stand under a master key that never leaves its device:
-// data keys (Data: field encryption, blind index, token secrets) are opened in
-// memory when the server starts; many keys (Many: a seal's, a holder's) are opened
-// for one signature at a time; other secrets pass through Wrap and Unwrap and are
-// kept by those who own them. All of these are HSM-wrapped, not HSM-backed.
+// Under a master key that never leaves its device stand data keys (Data), opened in
+// memory at the start; what passes through Wrap; and many keys (Many: a seal's, a
+// holder's), opened for one signature at a time, within the device where it can. A
+// many key also stands under a half that only its owner brings (Enrolment, Consent,
+// Stand); each use is in the record, bound to its hash, before it is made.
 //
 // The first start is: Unlock (master and the database's own data keys, before any
 // audit entry can be written), then Resume, then Ensure for each key. The package
