@@ -91,7 +91,7 @@ func (s *suite) specs(t *testing.T) {
 func (s *suite) uses(t *testing.T) {
 	d, ctx := s.device(t), t.Context()
 	for _, spec := range []hsm.Spec{{Algorithm: hsm.SM2, Use: hsm.UseSign}, {Algorithm: hsm.SM2, Use: hsm.UseDecrypt}, {Algorithm: hsm.SM4}, {Algorithm: hsm.AES256}, {Algorithm: hsm.HMACSM3}, {Algorithm: hsm.P256}} {
-		if !s.has(spec.Algorithm) {
+		if !s.has(spec.Algorithm) || spec.Use == hsm.UseDecrypt && !s.has(Decryption) {
 			continue
 		}
 		k := key(t, d, spec.Algorithm, spec.Use)

@@ -225,7 +225,7 @@ func (d *Device) Retired(ctx context.Context) ([]Retired, error) {
 				return nil, hsm.ErrDamaged.With("assignments: key %q: %w", k.Label, err)
 			}
 			point, err := s.export(place{k.Kind, k.Index})
-			if f := (*failure)(nil); errors.As(err, &f) && f.code.classify() == classDevice {
+			if f := (*failure)(nil); errors.As(err, &f) && f.class() == classDevice {
 				return nil, err
 			}
 			list = append(list, Retired{k.Label, string(k.Kind), k.Index, at, err == nil && point == k.Public})

@@ -332,6 +332,20 @@ func TestOneKilledSessionCostsNoRequest(t *testing.T) {
 	if err := signs(t, d, k); err != nil {
 		t.Errorf("one failure of the device: %v", err)
 	}
+	// A session that ends while a password is given for the first time says nothing of the password.
+	f.setFault(failing("GetPrivateKeyAccessRight", openSession, 1))
+	if err := signs(t, fakeDeviceWith(t, f, d), k); err != nil {
+		t.Errorf("a session lost over the password: %v", err)
+	}
+}
+
+// fakeDeviceWith opens a fake anew over the file of a device, which it closes.
+func fakeDeviceWith(t *testing.T, f *fake, d *Device) *Device {
+	t.Helper()
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return fakeDevice(t, f, d.cfg.Assignments)
 }
 
 func TestADeadDeviceIsNotAskedAllTheTime(t *testing.T) {

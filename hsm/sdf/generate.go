@@ -108,7 +108,7 @@ func (d *Device) try(ctx context.Context, entry assignment) (hsm.Info, error) {
 		return point, err
 	})
 	f := (*failure)(nil)
-	if errors.As(err, &f) && f.code.classify() != classDevice && f.call != "SDF_InternalDecrypt_ECC" && f.call != "SDF_InternalSign_ECC" {
+	if errors.As(err, &f) && f.class() != classDevice && f.call != "SDF_InternalDecrypt_ECC" && f.call != "SDF_InternalSign_ECC" {
 		return hsm.Info{}, errors.Join(errPassed, err)
 	}
 	if err != nil {

@@ -15,6 +15,13 @@ typedef unsigned char u8;
 typedef unsigned int u32;
 typedef uintptr_t h;
 
+// A length that the library writes. The standard says 32 bits; a header that says unsigned long writes 64, and must not
+// write past it. On little-endian machines both read the same number.
+typedef union {
+	u32 n[2];
+	uint64_t whole;
+} length;
+
 static u32 sdf_open_device(void *f, h *dev) {
 	void *p = 0;
 	u32 rv = (u32)((int (*)(void **))f)(&p);
@@ -38,10 +45,16 @@ static u32 sdf_sign(void *f, h s, u32 index, u8 *e, u32 n, u8 *sig) {
 	return (u32)((int (*)(void *, u32, u8 *, u32, void *))f)((void *)s, index, e, n, sig);
 }
 static u32 sdf_decrypt(void *f, h s, u32 index, u32 alg, u8 *c, u8 *out, u32 *n) {
-	return (u32)((int (*)(void *, u32, u32, void *, u8 *, u32 *))f)((void *)s, index, alg, c, out, n);
+	length l = {{*n}};
+	u32 rv = (u32)((int (*)(void *, u32, u32, void *, u8 *, u32 *))f)((void *)s, index, alg, c, out, l.n);
+	*n = l.n[0];
+	return rv;
 }
 static u32 sdf_decrypt_bare(void *f, h s, u32 index, u8 *c, u8 *out, u32 *n) {
-	return (u32)((int (*)(void *, u32, void *, u8 *, u32 *))f)((void *)s, index, c, out, n);
+	length l = {{*n}};
+	u32 rv = (u32)((int (*)(void *, u32, void *, u8 *, u32 *))f)((void *)s, index, c, out, l.n);
+	*n = l.n[0];
+	return rv;
 }
 static u32 sdf_import_isk(void *f, h s, u32 index, u8 *c, h *key) {
 	void *p = 0;
@@ -51,7 +64,9 @@ static u32 sdf_import_isk(void *f, h s, u32 index, u8 *c, h *key) {
 }
 static u32 sdf_generate_kek(void *f, h s, u32 bits, u32 alg, u32 index, u8 *out, u32 *n, h *key) {
 	void *p = 0;
-	u32 rv = (u32)((int (*)(void *, u32, u32, u32, u8 *, u32 *, void **))f)((void *)s, bits, alg, index, out, n, &p);
+	length l = {{*n}};
+	u32 rv = (u32)((int (*)(void *, u32, u32, u32, u8 *, u32 *, void **))f)((void *)s, bits, alg, index, out, l.n, &p);
+	*n = l.n[0];
 	*key = (h)p;
 	return rv;
 }
@@ -62,7 +77,10 @@ static u32 sdf_import_kek(void *f, h s, u32 alg, u32 index, u8 *in, u32 n, h *ke
 	return rv;
 }
 static u32 sdf_encrypt(void *f, h s, h key, u32 alg, u8 *iv, u8 *in, u32 n, u8 *out, u32 *m) {
-	return (u32)((int (*)(void *, void *, u32, u8 *, u8 *, u32, u8 *, u32 *))f)((void *)s, (void *)key, alg, iv, in, n, out, m);
+	length l = {{*m}};
+	u32 rv = (u32)((int (*)(void *, void *, u32, u8 *, u8 *, u32, u8 *, u32 *))f)((void *)s, (void *)key, alg, iv, in, n, out, l.n);
+	*m = l.n[0];
+	return rv;
 }
 static u32 sdf_destroy_key(void *f, h s, h key) { return (u32)((int (*)(void *, void *))f)((void *)s, (void *)key); }
 */

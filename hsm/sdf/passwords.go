@@ -180,7 +180,7 @@ func (p *passwords) judge(at lock, own bool, code status) error {
 		return nil
 	case c == classLacks && at.kek:
 		return nil // devices before GM/T 0018-2023 ask for nothing
-	case c == classDevice || c == classNoKey || c == classLacks || code == badHandle || p.proven[at] && c == classDoubt && code != passwordLock:
+	case c == classDevice || c == classNoKey || c == classLacks || code == badHandle || code == openSession || p.proven[at] && c == classDoubt && code != passwordLock:
 		return err
 	case code == passwordLock:
 		p.refused[at] = hsm.ErrPINLocked.With("SDF: index %d: %v", at.index, err)

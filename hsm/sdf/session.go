@@ -173,7 +173,7 @@ func (s *session) compare(k assignment) error {
 
 // translateMissing turns "no such key" into ErrChanged: it was there when its label was given.
 func translateMissing(err error, k assignment) error {
-	if f, ok := err.(*failure); ok && f.code.classify() == classNoKey {
+	if f, ok := err.(*failure); ok && f.class() == classNoKey {
 		return hsm.ErrChanged.With("key %q: nothing stands under %s index %d", k.Label, k.Kind, k.Index)
 	}
 	return err

@@ -47,7 +47,7 @@ const (
 // classify sorts a code. 0101xxxx are the network errors of Sansec's library, whatever they are in detail.
 func (s status) classify() class {
 	switch s {
-	case commFail, hardFail, openDevice, openSession:
+	case commFail, hardFail, openDevice:
 		return classDevice
 	case accessDenied, rightFailed:
 		return classRight
@@ -68,6 +68,15 @@ func (s status) classify() class {
 type failure struct {
 	call string
 	code status
+}
+
+// class says what helps. A session that cannot be opened is the device's failure; the same code from any other call says
+// that the session is gone.
+func (f *failure) class() class {
+	if f.call == "SDF_OpenSession" {
+		return classDevice
+	}
+	return f.code.classify()
 }
 
 func (f *failure) Error() string {

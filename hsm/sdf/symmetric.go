@@ -71,7 +71,7 @@ func (s *session) explore() (blockMode, error) {
 		}
 		for _, wrap := range []uint32{s.d.cfg.Algorithms.SM4ECB, s.d.cfg.Algorithms.SM4CBC} {
 			wrapped, key, err := s.make(wrap, index)
-			if f := (*failure)(nil); errors.As(err, &f) && f.code.classify() != classDevice && f.code.classify() != classRight {
+			if f := (*failure)(nil); errors.As(err, &f) && f.class() != classDevice && f.class() != classRight {
 				s.d.cfg.Log.Info("SDF KEK is passed over", "index", index, "algorithm", wrap, "error", err)
 				continue
 			}
@@ -93,7 +93,7 @@ func (s *session) explore() (blockMode, error) {
 func (s *session) test(mode *blockMode, wrapped []byte, key uintptr) error {
 	blocks := []byte(testBlock)
 	first, err := s.blocks(key, false, blocks)
-	if f := (*failure)(nil); errors.As(err, &f) && f.code.classify() != classDevice {
+	if f := (*failure)(nil); errors.As(err, &f) && f.class() != classDevice {
 		mode.chained = true
 		first, err = s.blocks(key, true, blocks)
 	}
@@ -126,7 +126,7 @@ func (s *session) knownAnswer(chained bool) error {
 		return err
 	}
 	key, err := s.bring(p, own)
-	if f := (*failure)(nil); errors.As(err, &f) && f.code.classify() != classDevice {
+	if f := (*failure)(nil); errors.As(err, &f) && f.class() != classDevice {
 		s.d.cfg.Log.Info("SDF device takes no key of ours; SM4 is not checked against a known answer", "error", err)
 		return nil
 	}

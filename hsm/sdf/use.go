@@ -153,7 +153,7 @@ func (s *session) decrypt(index uint32, ciphertext []byte) ([]byte, error) {
 // from the difference. A failure that came twice, the second time in a fresh session, was the data's too.
 func notAuthentic(err error, format string, args ...any) error {
 	f := (*failure)(nil)
-	if errors.As(err, &f) && (f.code.classify() == classData || f.code.classify() == classDoubt) || errors.Is(err, hsm.ErrNotAuthentic) {
+	if errors.As(err, &f) && (f.class() == classData || f.class() == classDoubt) || errors.Is(err, hsm.ErrNotAuthentic) {
 		return hsm.ErrNotAuthentic.With(format, args...)
 	}
 	return translate(err, format, args...)

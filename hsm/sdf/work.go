@@ -122,7 +122,7 @@ func once[T any](ctx context.Context, d *Device, f func(*session) (T, error)) (r
 		d.give(s, err == nil)
 		return result, false, err
 	}
-	switch failed.code.classify() {
+	switch failed.class() {
 	case classDevice:
 		s.close()
 		d.broke(err)
@@ -207,7 +207,7 @@ func (d *Device) openDevice() (uintptr, status) {
 // over does not count.
 func (d *Device) broke(err error) bool {
 	f := (*failure)(nil)
-	if !errors.As(err, &f) || f.code.classify() != classDevice {
+	if !errors.As(err, &f) || f.class() != classDevice {
 		return false
 	}
 	d.mu.Lock()
@@ -246,7 +246,7 @@ func (d *Device) take(ctx context.Context) (*session, error) {
 		if d.live > 0 {
 			return nil, errFull // others have theirs; should the device have failed, they will notice
 		}
-		return nil, &failure{"SDF_OpenSession", openSession}
+		return nil, err
 	}
 	d.live++
 	return newSession(d, session, generation, len(dropped)), nil
@@ -285,7 +285,7 @@ func translate(err error, format string, args ...any) error {
 		return hsm.ErrUnavailable.With("%s: %w", fmt.Sprintf(format, args...), err)
 	}
 	what := fmt.Sprintf(format, args...)
-	switch f.code.classify() {
+	switch f.class() {
 	case classLacks:
 		return hsm.ErrMechanism.With("%s: %w", what, err)
 	case classRight:
