@@ -87,7 +87,7 @@ func TestARootsListIsMissedInTime(t *testing.T) {
 		_, s := seated(t, w)
 		one := func() ca.OfflineList {
 			t.Helper()
-			all, err := w.OfflineLists(t.Context())
+			all, err := ca.OfflineLists(t.Context(), w.store, w.now)
 			if err != nil || len(all) != 1 {
 				t.Fatalf("%v, %v", all, err)
 			}
@@ -101,8 +101,12 @@ func TestARootsListIsMissedInTime(t *testing.T) {
 			t.Error("due with more than a third left")
 		}
 		w.now = start.Add(267 * 24 * time.Hour)
-		if !one().Due {
-			t.Error("not due with less than a third left")
+		if got := one(); !got.Due || got.Over {
+			t.Errorf("with less than a third left: %+v", got)
+		}
+		w.now = start.Add(400 * 24 * time.Hour)
+		if !one().Over {
+			t.Error("not over at its end")
 		}
 		if _, err := s.SignLists(t.Context(), 400*24*time.Hour); err != nil {
 			t.Fatal(err)

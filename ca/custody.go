@@ -34,27 +34,30 @@ type OfflineList struct {
 	Until   time.Time // its nextUpdate; zero when there is no list
 	Waiting int       // revocations that the list does not name yet
 	Due     bool      // call the custodians together: less than a third of its life is left, or something is waiting
+	Over    bool      // there is no list that still counts
 }
 
-// OfflineLists tells how the lists stand that only a ceremony can renew.
-func (a *Authority) OfflineLists(ctx context.Context) (all []OfflineList, err error) {
-	names := a.Offline()
-	err = a.Store.View(ctx, func(r R) error {
+// OfflineLists tells how the lists stand that only a ceremony can renew. It reads the store alone, for programs that open
+// no key.
+func OfflineLists(ctx context.Context, store Store, now time.Time) (all []OfflineList, err error) {
+	err = store.View(ctx, func(r R) error {
 		all = nil
-		for _, name := range names {
-			one, err := offlineList(r, name, a.Now().UTC())
-			if err != nil {
-				return err
+		issuers, err := r.Issuers()
+		for _, i := range issuers {
+			if err != nil || !i.Offline() {
+				continue
 			}
+			var one OfflineList
+			one, err = offlineList(r, i.Name, now.UTC())
 			all = append(all, one)
 		}
-		return nil
+		return err
 	})
 	return all, err
 }
 
 func offlineList(r R, name string, now time.Time) (OfflineList, error) {
-	out := OfflineList{Issuer: name, Due: true}
+	out := OfflineList{Issuer: name, Due: true, Over: true}
 	stored, err := r.List(name, FullShard)
 	if isUnknown(err) {
 		return out, nil
@@ -75,5 +78,6 @@ func offlineList(r R, name string, now time.Time) (OfflineList, error) {
 	out.Until = stored.NextUpdate
 	life := stored.NextUpdate.Sub(stored.ThisUpdate)
 	out.Due = out.Waiting > 0 || stored.NextUpdate.Sub(now) < life/3
+	out.Over = !stored.NextUpdate.After(now)
 	return out, err
 }

@@ -108,7 +108,8 @@ func (a *Authority) publishList(ctx context.Context, by actor.Actor, i *issuer, 
 }
 
 // Refresh publishes the lists that are missing or have passed half of their life. Those of an authority whose key custodians
-// have stay as the last ceremony left them: OfflineLists tells how they stand.
+// have stay as the last ceremony left them: OfflineLists tells how
+// they stand.
 func (a *Authority) Refresh(ctx context.Context) error {
 	names, _ := a.Issuers()
 	for _, name := range names {

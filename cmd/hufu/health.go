@@ -155,6 +155,7 @@ type readiness struct {
 	Database string        `json:"database"` // ok or failed
 	Device   string        `json:"device"`   // ok, degraded (some device failed, the others serve) or failed
 	Devices  []deviceState `json:"devices"`
+	Notes    []note        `json:"notes,omitempty"`
 }
 
 // ready asks devices and database.
@@ -172,6 +173,9 @@ func (s *server) ready(ctx context.Context) (readiness, bool) {
 	if err := s.db.Health(ctx); err != nil {
 		s.log.Error("not ready", "part", "database", "error", err)
 		r.Database, well = "failed", false
+	}
+	if well {
+		r.Notes = s.notes(ctx)
 	}
 	return r, well
 }

@@ -158,6 +158,7 @@ type task struct {
 func (s *server) tasks() []task {
 	return []task{
 		{"lists", 10 * time.Minute, s.ca.Refresh},
+		{"root-lists", 24 * time.Hour, s.warnOfRootLists},
 		{"bundle", 15 * time.Second, s.refreshBundle},
 		{"keys", 10 * time.Minute, s.keys.Resume},
 		{"activations", time.Minute, s.keys.Tidy},
