@@ -23,6 +23,9 @@ var (
 	errPassphraseFile = fault.New(fault.Invalid, "ceremony.passphrase-file",
 		"A custodian's passphrase file holds one line and is readable by its owner alone (chmod 600 FILE), and is given under a custodian's name.",
 		"保管员口令文件须为一行、仅所有者可读（chmod 600 文件），并以保管员姓名给出。")
+	errInterrupted = fault.New(fault.Conflict, "ceremony.interrupted",
+		"The ceremony was interrupted. Run the same command again: it begins anew or goes on, and says which.",
+		"仪式已中断。请再次执行同一命令：程序会重新开始或继续，并予以说明。")
 	errTyped = fault.New(fault.Invalid, "ceremony.typed",
 		"The passphrases did not agree, or were too short, three times. Begin again when the custodian is ready.",
 		"三次输入的口令不一致或过短。请待保管员准备好后重新开始。")
@@ -42,7 +45,9 @@ func newPassphrases(files map[string]string, names []string, out io.Writer) (*pa
 			return nil, errPassphraseFile.With("%q is none of %q", name, names)
 		}
 	}
-	p := &passphrases{files: files, out: out, read: func(ctx context.Context, prompt string) ([]byte, error) { return readHidden(ctx, out, prompt) }}
+	p := &passphrases{files: files, out: out, read: func(ctx context.Context, prompt string) ([]byte, error) {
+		return readHidden(ctx, os.Stdin, out, prompt)
+	}}
 	if missing := slices.IndexFunc(names, func(n string) bool { return files[n] == "" }); missing >= 0 && !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil, errNoTerminal.With("%s has no passphrase file, and standard input is no terminal", names[missing])
 	}
@@ -133,8 +138,8 @@ func readPassphraseOf(file string) ([]byte, error) {
 }
 
 // readHidden reads a line from the terminal without echo. When ctx ends the terminal gets its echo back.
-func readHidden(ctx context.Context, out io.Writer, prompt string) ([]byte, error) {
-	fd := int(os.Stdin.Fd())
+func readHidden(ctx context.Context, in *os.File, out io.Writer, prompt string) ([]byte, error) {
+	fd := int(in.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
 		return nil, errNoTerminal.With("%w", err)
@@ -155,6 +160,9 @@ func readHidden(ctx context.Context, out io.Writer, prompt string) ([]byte, erro
 		return l.text, l.err
 	case <-ctx.Done():
 		fmt.Fprintln(out)
-		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
+		if err := term.Restore(fd, before); err != nil {
+			return nil, err
+		}
+		return nil, errInterrupted.With("%w", ctx.Err())
 	}
 }
