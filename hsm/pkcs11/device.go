@@ -190,7 +190,7 @@ func (d *Device) Health(ctx context.Context) error {
 	select {
 	case err := <-done:
 		if err != nil {
-			return asFault("health of token "+d.cfg.Token, err)
+			return err
 		}
 	case <-ctx.Done():
 		return hsm.ErrUnavailable.With("health of token %s: %w", d.cfg.Token, ctx.Err())
@@ -222,8 +222,7 @@ func (d *Device) ask(ctx context.Context) error {
 	if err == nil {
 		_, err = d.mod.lib.GetTokenInfo(l.slot)
 	}
-	d.judge(d.profile.classOf(err), err)
-	return err
+	return d.judge(d.profile.classOf(err), "health of token "+d.cfg.Token, err)
 }
 
 // Close ends all use. Calls under way are finished; those that the device does not let go within ten seconds are left behind,
@@ -294,15 +293,6 @@ func (d *Device) reference(id []byte, label string) string {
 		return fmt.Sprintf("%s, label %s", d.tokenInfo().Label, label)
 	}
 	return fmt.Sprintf("%s, id %x", d.tokenInfo().Label, id[:min(len(id), coreLen)])
-}
-
-func isVague(code uint) bool {
-	for _, v := range vague {
-		if v == code {
-			return true
-		}
-	}
-	return false
 }
 
 var errNotLoggedIn = p11.Error(p11.CKR_USER_NOT_LOGGED_IN)

@@ -5,6 +5,7 @@ package pkcs11
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	p11 "github.com/miekg/pkcs11"
@@ -117,28 +118,29 @@ func attempt[T any](ctx context.Context, d *Device, what string, op func(s *sess
 			}
 		}
 		if !again {
-			d.judge(c, err)
-			return v, asFault(what, err)
+			return v, d.judge(c, what, err)
 		}
 		tried[c]++
 	}
 }
 
-// judge draws the conclusions of an operation's end for the whole device.
-func (d *Device) judge(c class, err error) {
+// judge draws the conclusions of an operation's end for the whole device, and turns its failure into a fault.
+func (d *Device) judge(c class, what string, err error) error {
 	code, _ := codeOf(err)
 	switch {
 	case err == nil:
 		d.vague.Store(0)
+	case errors.Is(err, ErrNoToken): // it was there when the device was opened
+		d.trip(err)
+		return hsm.ErrUnavailable.With("%s: %w", what, err)
 	case c == classDevice:
 		d.trip(err)
-	case isVague(code):
+	case slices.Contains(vague, code):
 		if d.vague.Add(1) >= vagueLimit {
 			d.trip(err)
 		}
-	case errors.Is(err, ErrNoToken):
-		d.trip(err)
 	}
+	return asFault(what, err)
 }
 
 // lend returns an idle session of the current link, or opens one; fresh asks for a new one and closes those that are idle, since
