@@ -24,6 +24,7 @@ type assignment struct {
 	Index     uint32 `json:"index"`
 	Public    string `json:"public,omitempty"`    // the point 04 ‖ x ‖ y in hexadecimal; pairs only
 	Wrapped   string `json:"wrapped,omitempty"`   // the SM4 key under the KEK, hexadecimal; kind kek only; emptied when destroyed
+	Value     string `json:"value,omitempty"`     // what the key makes of fixed blocks, shortened to 8 octets, hexadecimal: tells when another KEK took its KEK's place
 	Mode      uint32 `json:"mode,omitempty"`      // the algorithm identifier under which Wrapped stands
 	Created   string `json:"created"`             // RFC 3339, UTC
 	Destroyed string `json:"destroyed,omitempty"` // RFC 3339, UTC; the index of a pair is not given again
@@ -109,6 +110,9 @@ func (k assignment) check() error {
 	}
 	if b, err := hex.DecodeString(k.Wrapped); err != nil || len(b) > blobRoom || len(b) == 0 && k.Destroyed == "" {
 		return fmt.Errorf("its encrypted form has %d octets", len(b))
+	}
+	if b, err := hex.DecodeString(k.Value); err != nil || len(b) != valueLen {
+		return fmt.Errorf("its check value has %d octets", len(b))
 	}
 	return nil
 }

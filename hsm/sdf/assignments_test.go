@@ -2,6 +2,7 @@ package sdf
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"encoding/asn1"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"hufu/hsm"
 	"hufu/internal/gm"
@@ -79,6 +81,7 @@ func TestFilesThatContradictThemselvesAreRefused(t *testing.T) {
 		"kind of another use":   func(a *assignments) { a.Keys[0].Kind = encryption },
 		"algorithm not offered": func(a *assignments) { a.Keys[0].Algorithm = hsm.P256 },
 		"point off the curve":   func(a *assignments) { a.Keys[0].Public = strings.Repeat("04", 65) },
+		"no check value":        func(a *assignments) { a.Keys[3].Value = "" },
 		"no wrapped key":        func(a *assignments) { a.Keys[3].Wrapped = "" },
 		"a time of elsewhere":   func(a *assignments) { a.Keys[0].Created = "2026-01-01T00:00:00+08:00" },
 		"a label like a path":   func(a *assignments) { a.Keys[0].Label = "../x" },
@@ -105,13 +108,13 @@ func TestTheFileIsForItsOwnerAlone(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := openFile(path, true)
+	_, err := openFile(t.Context(), path, true)
 	wantErr(t, "readable by others", err, hsm.ErrExposed)
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	_, err = openFile(link, true)
+	_, err = openFile(t.Context(), link, true)
 	wantErr(t, "a link", err, hsm.ErrExposed)
 	if now, _ := os.ReadFile(path); !bytes.Equal(now, text) {
 		t.Error("the file was changed")
@@ -172,6 +175,26 @@ func TestSeveralProcessesShareTheFile(t *testing.T) {
 	}
 	_, err = s.Sign(nil, make([]byte, 32), gm.Digest)
 	wantErr(t, "destroyed by the other process", err, hsm.ErrNotFound)
+}
+
+func TestALockedFileHoldsNobody(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "assignments")
+	d := fakeDevice(t, newFake(t, 3, 0, 0), path)
+	k := made(t, d, "one", hsm.SM2, "")
+	unlock, err := lockFile(path + ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	_, err = d.Generate(ctx, hsm.Spec{Label: "two", Algorithm: hsm.SM2})
+	wantErr(t, "generate", err, context.DeadlineExceeded)
+	wantErr(t, "destroy", d.Destroy(ctx, "one"), context.DeadlineExceeded)
+	if err := signs(t, d, k); err != nil {
+		t.Errorf("while another process changes the file: %v", err)
+	}
+	unlock()
+	made(t, d, "two", hsm.SM2, "")
 }
 
 func TestCiphertextsAreCheckedBeforeTheDeviceSeesThem(t *testing.T) {

@@ -62,7 +62,7 @@ func Open(ctx context.Context, config Config, passwords Passwords) (*Device, err
 
 // open is Open with a library that is loaded and a configuration that is filled.
 func open(ctx context.Context, lib library, config Config, given Passwords) (*Device, error) {
-	f, err := openFile(config.Assignments, config.Create)
+	f, err := openFile(ctx, config.Assignments, config.Create)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (d *Device) Destroy(ctx context.Context, label string) error {
 		return err
 	}
 	var gone assignment
-	_, err := d.file.change(func(a *assignments) error {
+	err := d.file.change(ctx, func(a *assignments) error {
 		k := a.find(label)
 		if k == nil {
 			return hsm.ErrNotFound.With("key %q", label)

@@ -143,6 +143,25 @@ func TestAnotherKeyBehindAnIndexNeverWorks(t *testing.T) {
 	wantErr(t, "moved during a recovery", signs(t, d, two), hsm.ErrChanged)
 }
 
+func TestAnotherKEKNeverWraps(t *testing.T) {
+	f := newFake(t, 0, 0, 1)
+	path := filepath.Join(t.TempDir(), "assignments")
+	d := fakeDevice(t, f, path)
+	k := made(t, d, "master", hsm.SM4, "")
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old := f.keks[1]
+	f.keks[1] = []byte("another KEK here")
+	d = fakeDevice(t, f, path)
+	_, err := d.Wrap(t.Context(), k.Label, []byte("data"), nil)
+	wantErr(t, "a KEK that was replaced", err, hsm.ErrChanged)
+	f.keks[1] = old
+	if _, err := d.Wrap(t.Context(), k.Label, []byte("data"), nil); err != nil {
+		t.Errorf("after it was restored: %v", err)
+	}
+}
+
 // failing lets the first n calls of a function fail.
 func failing(call string, code status, n int32) func(string) status {
 	var count atomic.Int32

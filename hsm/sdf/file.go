@@ -1,13 +1,16 @@
 package sdf
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"time"
 
 	"hufu/hsm"
 )
@@ -23,11 +26,11 @@ type file struct {
 }
 
 // openFile reads the file, or makes it where create says so.
-func openFile(path string, create bool) (*file, error) {
+func openFile(ctx context.Context, path string, create bool) (*file, error) {
 	f := &file{path: path}
 	_, err := f.read()
 	if errors.Is(err, hsm.ErrNoStore) && create {
-		_, err = f.change(func(*assignments) error { return nil })
+		err = f.change(ctx, func(*assignments) error { return nil })
 	}
 	return f, err
 }
@@ -81,23 +84,44 @@ func readLimited(path string) ([]byte, error) {
 	return text, nil
 }
 
+// errLocked means that another process, or another goroutine of this one, changes the file now.
+var errLocked = errors.New("the file is being changed")
+
+// lock waits for the lock, no longer than ctx.
+func (f *file) lock(ctx context.Context) (unlock func(), err error) {
+	for {
+		unlock, err := lockFile(f.path + ".lock")
+		if err == nil {
+			return unlock, nil
+		}
+		if !errors.Is(err, errLocked) {
+			return nil, hsm.ErrUnavailable.With("SDF: lock assignments file: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, hsm.ErrUnavailable.With("SDF: assignments file %s is locked: %w", f.path, ctx.Err())
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
 // change applies f to the file's newest content and puts the result in its place: when it returns nil, the change survives
 // a crash; when it fails or the machine stops, the old state stands.
-func (f *file) change(apply func(*assignments) error) (assignments, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	unlock, err := lockFile(f.path + ".lock")
+func (f *file) change(ctx context.Context, apply func(*assignments) error) error {
+	unlock, err := f.lock(ctx)
 	if err != nil {
-		return assignments{}, hsm.ErrUnavailable.With("SDF: lock assignments file: %w", err)
+		return err
 	}
 	defer unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	a, err := f.load()
-	if err != nil && !errors.Is(err, hsm.ErrNoStore) || errors.Is(err, hsm.ErrNoStore) && f.seen != nil {
-		return a, err // a file that was there before and is gone is not made anew: its indices would be given twice
+	if err != nil && (!errors.Is(err, hsm.ErrNoStore) || f.seen != nil) {
+		return err // a file that was there before and is gone is not made anew: its indices would be given twice
 	}
-	a.Keys = append([]assignment(nil), a.Keys...)
+	a.Keys = slices.Clone(a.Keys)
 	if err := apply(&a); err != nil {
-		return a, err
+		return err
 	}
 	text, err := a.encode()
 	if err == nil {
@@ -107,9 +131,10 @@ func (f *file) change(apply func(*assignments) error) (assignments, error) {
 		err = replaceFile(f.path, text)
 	}
 	if err != nil {
-		return a, hsm.ErrUnavailable.With("SDF: write assignments: %w", err)
+		return hsm.ErrUnavailable.With("SDF: write assignments: %w", err)
 	}
-	return f.load()
+	_, err = f.load()
+	return err
 }
 
 // replaceFile puts text in place of a file as a whole or not at all.

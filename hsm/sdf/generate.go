@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"slices"
+	"time"
 
 	"hufu/hsm"
 	"hufu/internal/gm"
@@ -46,7 +47,7 @@ func (d *Device) Generate(ctx context.Context, spec hsm.Spec) (hsm.Info, error) 
 func (d *Device) generatePair(ctx context.Context, entry assignment) (hsm.Info, error) {
 	var passed []uint32 // without a key
 	for {
-		p, err := d.reserve(entry.Kind, passed)
+		p, err := d.await(ctx, entry.Kind, passed)
 		if err != nil {
 			return hsm.Info{}, err
 		}
@@ -64,6 +65,24 @@ func (d *Device) generatePair(ctx context.Context, entry assignment) (hsm.Info, 
 // errPassed means that an index cannot be given, and another one may.
 var errPassed = errors.New("index passed over")
 
+// errTried means that others are trying the indices that are left; they may pass them over.
+var errTried = errors.New("indices are being tried")
+
+// await reserves an index, and waits for those that others are trying.
+func (d *Device) await(ctx context.Context, k kind, passed []uint32) (place, error) {
+	for {
+		p, err := d.reserve(k, passed)
+		if !errors.Is(err, errTried) {
+			return p, err
+		}
+		select {
+		case <-ctx.Done():
+			return p, hsm.ErrUnavailable.With("SDF: indices to %s are being tried: %w", k, ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
 // reserve takes the lowest index that was never given and that nobody else is trying.
 func (d *Device) reserve(k kind, passed []uint32) (place, error) {
 	all, err := d.file.read()
@@ -72,12 +91,20 @@ func (d *Device) reserve(k kind, passed []uint32) (place, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	tried := false
 	for _, index := range d.cfg.indices(k) {
 		p := place{k, index}
-		if !all.given(k, index) && !d.reserved[p] && !slices.Contains(passed, index) {
+		if all.given(k, index) || slices.Contains(passed, index) {
+			continue
+		}
+		if !d.reserved[p] {
 			d.reserved[p] = true
 			return p, nil
 		}
+		tried = true
+	}
+	if tried {
+		return place{}, errTried
 	}
 	return place{}, hsm.ErrNoIndex.With("SDF: %d indices to %s are configured, %d of them show no usable key", len(d.cfg.indices(k)), k, len(passed))
 }
@@ -115,7 +142,7 @@ func (d *Device) try(ctx context.Context, entry assignment) (hsm.Info, error) {
 		return hsm.Info{}, translate(err, "try %s index %d for key %q", p.kind, p.index, entry.Label)
 	}
 	entry.Public, entry.Created = point, formatTime(d.cfg.Now())
-	return d.write(entry)
+	return d.write(ctx, entry)
 }
 
 // prove uses the private half once and checks the result with the public one.
@@ -143,8 +170,8 @@ func (s *session) prove(k assignment, pub *ecdsa.PublicKey) error {
 }
 
 // write adds an entry to the file, unless its label or index was given meanwhile.
-func (d *Device) write(entry assignment) (hsm.Info, error) {
-	_, err := d.file.change(func(a *assignments) error {
+func (d *Device) write(ctx context.Context, entry assignment) (hsm.Info, error) {
+	err := d.file.change(ctx, func(a *assignments) error {
 		switch {
 		case a.find(entry.Label) != nil:
 			return hsm.ErrExists.With("key %q", entry.Label)
@@ -169,18 +196,20 @@ func (d *Device) generateWrap(ctx context.Context, entry assignment) (hsm.Info, 
 	if err != nil {
 		return hsm.Info{}, translate(err, "make key %q", entry.Label)
 	}
-	wrapped, err := work(ctx, d, func(s *session) ([]byte, error) {
+	type fresh struct{ wrapped, value string }
+	k, err := work(ctx, d, func(s *session) (fresh, error) {
 		wrapped, key, err := s.make(mode.wrap, mode.index)
 		if err != nil {
-			return nil, err
+			return fresh{}, err
 		}
-		s.d.lib.destroyKey(s.handle, key)
-		return wrapped, nil
+		defer s.d.lib.destroyKey(s.handle, key)
+		value, err := s.value(key, mode.chained)
+		return fresh{hex.EncodeToString(wrapped), value}, err
 	})
 	if err != nil {
 		return hsm.Info{}, translate(err, "make key %q under KEK %d", entry.Label, mode.index)
 	}
-	entry.Index, entry.Mode, entry.Wrapped = mode.index, mode.wrap, hex.EncodeToString(wrapped)
+	entry.Index, entry.Mode, entry.Wrapped, entry.Value = mode.index, mode.wrap, k.wrapped, k.value
 	entry.Created = formatTime(d.cfg.Now())
-	return d.write(entry)
+	return d.write(ctx, entry)
 }

@@ -23,6 +23,7 @@ const (
 	blockLen  = 16
 	mostKeys  = 4 // wrap keys that a session keeps open
 	sm4Bits   = 128
+	valueLen  = 8
 	testBlock = "hufu sdf block 1hufu sdf block 2"
 )
 
@@ -100,7 +101,8 @@ func (s *session) test(mode *blockMode, wrapped []byte, key uintptr) error {
 	if err != nil {
 		return err
 	}
-	again, err := s.open(assignment{Label: "probe", Index: mode.index, Mode: mode.wrap, Wrapped: hex.EncodeToString(wrapped)})
+	probe := assignment{Label: "probe", Index: mode.index, Mode: mode.wrap, Wrapped: hex.EncodeToString(wrapped)}
+	again, err := s.open(probe, mode.chained)
 	if err != nil {
 		return err
 	}
@@ -193,8 +195,9 @@ func (s *session) make(algorithm, index uint32) (wrapped []byte, key uintptr, er
 	return slices.Clip(b[:n]), key, nil
 }
 
-// open returns the handle of a wrap key in this session. Some stay open; when there are too many all are closed.
-func (s *session) open(k assignment) (uintptr, error) {
+// open returns the handle of a wrap key in this session, which must be the key that was made. Some stay open; when there
+// are too many all are closed.
+func (s *session) open(k assignment, chained bool) (uintptr, error) {
 	if key, ok := s.keys[k.Wrapped]; ok {
 		return key, nil
 	}
@@ -215,8 +218,28 @@ func (s *session) open(k assignment) (uintptr, error) {
 	if err := check("SDF_ImportKeyWithKEK", code); err != nil {
 		return 0, err
 	}
+	if k.Value != "" {
+		value, err := s.value(key, chained)
+		if err == nil && value != k.Value {
+			err = hsm.ErrChanged.With("key %q: KEK index %d opens it as another key", k.Label, k.Index)
+		}
+		if err != nil {
+			s.d.lib.destroyKey(s.handle, key)
+			return 0, err
+		}
+	}
 	s.keys[k.Wrapped] = key
 	return key, nil
+}
+
+// value is the check value of an opened key.
+func (s *session) value(key uintptr, chained bool) (string, error) {
+	out, err := s.blocks(key, chained, []byte(testBlock))
+	if err != nil {
+		return "", err
+	}
+	sum := gm.HMAC(out, []byte("hufu sdf key check v1"))
+	return hex.EncodeToString(sum[:valueLen]), nil
 }
 
 // blocks encrypts blocks, each for itself.

@@ -188,7 +188,7 @@ func (d *Device) encrypter(ctx context.Context, k assignment) hsm.EncryptBlocks 
 			return nil, translate(err, "wrap with key %q", k.Label)
 		}
 		out, err := work(ctx, d, func(s *session) ([]byte, error) {
-			key, err := s.open(k)
+			key, err := s.open(k, mode.chained)
 			if err != nil {
 				return nil, err
 			}
