@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -47,11 +48,11 @@ func (m *Many) Signer(ctx context.Context, id string, by actor.Actor, c Consent)
 	if err := checkKind(c.Kind); err != nil {
 		return nil, err
 	}
-	s := &manySigner{ctx: ctx, m: m, by: by, kind: c.Kind}
+	s := &manySigner{ctx: ctx, m: m, by: by, kind: c.Kind, id: id}
 	var err error
 	if len(c.PIN)+len(c.Half)+len(c.Signature)+len(c.Challenge) == 0 {
 		if err = by.Known(); err == nil {
-			s.cover, err = m.covering(ctx, id, c.Kind)
+			s.held, err = m.covering(ctx, id, c.Kind)
 		}
 	} else {
 		s.once = true
@@ -60,21 +61,23 @@ func (m *Many) Signer(ctx context.Context, id string, by actor.Actor, c Consent)
 	if err != nil {
 		return nil, err
 	}
+	s.pub = s.held.pub
 	context.AfterFunc(ctx, s.forget)
 	return s, nil
 }
 
 // consent turns the owner's word for one signature into what opens the key.
 func (m *Many) consent(ctx context.Context, id string, c Consent, s *manySigner) (err error) {
-	if s.row, s.owner, err = m.owned(ctx, s.by, id); err != nil {
+	h := &s.held
+	if h.row, h.owner, err = m.owned(ctx, s.by, id); err != nil {
 		return err
 	}
-	if s.pub, err = gm.PublicKey(s.row.Public); err != nil {
+	if h.pub, err = gm.PublicKey(h.row.Public); err != nil {
 		return ErrDamaged.With("key %s: %w", id, err)
 	}
-	s.key, s.challenge, err = m.given(ctx, s.by, s.row, s.owner, c)
+	h.key, s.challenge, err = m.given(ctx, s.by, h.row, h.owner, c)
 	if err == nil && s.challenge != nil && s.challenge.Kind != c.Kind {
-		clear(s.key)
+		clear(h.key)
 		err = ErrChallenge.With("challenge for %s, asked for %s", s.challenge.Kind, c.Kind)
 	}
 	return err
@@ -120,8 +123,11 @@ type manySigner struct {
 	once      bool // for one signature, not under a standing activation
 	challenge *ChallengeRow
 
-	mu    sync.Mutex // of key
-	cover            // its key is nil when it was used up or the context has ended
+	id  string
+	pub *ecdsa.PublicKey
+
+	mu   sync.Mutex // of held, whose key is nil when it was used up or the context has ended
+	held cover
 }
 
 // Public returns the public half.
@@ -138,54 +144,56 @@ func (s *manySigner) Sign(_ io.Reader, input []byte, opts crypto.SignerOpts) ([]
 		}
 		e = sum[:]
 	case opts != gm.Digest || len(e) != 32:
-		return nil, ErrInput.With("sign %d octets with key %s, options %T", len(input), s.row.ID, opts)
+		return nil, ErrInput.With("sign %d octets with key %s, options %T", len(input), s.id, opts)
 	}
 	if s.challenge != nil && !bytes.Equal(e, s.challenge.E) {
-		return nil, ErrChallenge.With("key %s: the owner consented to another hash", s.row.ID)
+		return nil, ErrChallenge.With("key %s: the owner consented to another hash", s.id)
 	}
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}
-	key, err := s.take()
+	c, err := s.take()
 	if err != nil {
 		return nil, err
 	}
-	defer clear(key)
-	record := s.useStanding
 	if s.once {
-		record = s.record
+		err = s.record(e)
+	} else {
+		c, err = s.use(c, e)
 	}
-	if err := record(e); err != nil {
+	defer clear(c.key)
+	if err != nil {
 		return nil, err
 	}
-	in, err := s.m.open(s.ctx, s.row, s.owner, key)
+	in, err := s.m.open(s.ctx, c.row, c.owner, c.key)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(in)
-	return s.m.sign(s.ctx, s.row, in, s.pub, e)
+	return s.m.sign(s.ctx, c.row, in, s.pub, e)
 }
 
-// take returns a copy of what opens the key; a consent for one signature is used up by it.
-func (s *manySigner) take() ([]byte, error) {
+// take returns what opens the key, with a copy of it; a consent for one signature is used up by it.
+func (s *manySigner) take() (cover, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.key == nil {
-		return nil, errors.Join(s.ctx.Err(), ErrActivation.With("key %s: the consent is used up", s.row.ID))
+	if s.held.key == nil {
+		return cover{}, errors.Join(s.ctx.Err(), ErrActivation.With("key %s: the consent is used up", s.id))
 	}
-	key := bytes.Clone(s.key)
+	c := s.held
+	c.key = bytes.Clone(s.held.key)
 	if s.once {
-		clear(s.key)
-		s.key = nil
+		clear(s.held.key)
+		s.held.key = nil
 	}
-	return key, nil
+	return c, nil
 }
 
 func (s *manySigner) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.key)
-	s.key = nil
+	clear(s.held.key)
+	s.held.key = nil
 }
 
 // record binds a consent for one signature to the hash, and uses its challenge up. What is not recorded is not signed.
@@ -195,8 +203,8 @@ func (s *manySigner) record(e []byte) error {
 		if err := s.unchanged(w); err != nil {
 			return err
 		}
-		facts := map[string]string{"kind": s.kind, "e_sm3": hex.EncodeToString(sum[:]), "method": s.owner.Method}
-		entry := s.m.entry(s.by, "key.activate", s.row.ID, facts)
+		facts := map[string]string{"kind": s.kind, "e_sm3": hex.EncodeToString(sum[:]), "method": s.held.owner.Method}
+		entry := s.m.entry(s.by, "key.activate", s.id, facts)
 		entry.At = at
 		if s.challenge != nil {
 			entry.ID, facts["challenge"] = s.challenge.useID(), s.challenge.ID
@@ -210,16 +218,16 @@ func (s *manySigner) record(e []byte) error {
 
 // unchanged refuses a key that was destroyed, or whose owner was enrolled anew, since the consent was given.
 func (s *manySigner) unchanged(r R) error {
-	now, err := r.Wrapped(s.row.ID)
+	now, err := r.Wrapped(s.id)
 	if err != nil {
 		return err
 	}
 	if now.State != Active || now.Control != ByOwner {
-		return ErrUnknown.With("key %s is %s", s.row.ID, now.State)
+		return ErrUnknown.With("key %s is %s", s.id, now.State)
 	}
-	o, err := r.Owner(s.row.ID)
-	if err == nil && (o.Method != s.owner.Method || !o.Made.Equal(s.owner.Made)) {
-		err = ErrActivation.With("key %s: the owner was enrolled anew meanwhile", s.row.ID)
+	o, err := r.Owner(s.id)
+	if err == nil && (o.Method != s.held.owner.Method || !o.Made.Equal(s.held.owner.Made)) {
+		err = ErrActivation.With("key %s: the owner was enrolled anew meanwhile", s.id)
 	}
 	return err
 }

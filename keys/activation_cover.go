@@ -105,13 +105,31 @@ func (m *Many) covering(ctx context.Context, id, kind string) (cover, error) {
 	return c, nil
 }
 
-// useStanding records one signature under a standing activation.
-func (s *manySigner) useStanding(e []byte) error {
-	err := s.m.keys.consume(s.ctx, &use{
-		standing: s.standing, purpose: s.m.purpose, by: s.by, kind: s.kind, method: s.owner.Method, sum: gm.SM3(e),
-	})
-	if errors.Is(err, ErrStandingOver) || errors.Is(err, ErrReplayed) {
-		s.m.keys.covers.drop(s.row.ID, s.standing.ID)
+// use records one signature under a standing activation. Where that is over, another one that covers the kind takes its place. It
+// returns what opens the key now.
+func (s *manySigner) use(c cover, e []byte) (cover, error) {
+	for range maxLive {
+		over := s.m.keys.consume(s.ctx, &use{
+			standing: c.standing, purpose: s.m.purpose, by: s.by, kind: s.kind, method: c.owner.Method, sum: gm.SM3(e),
+		})
+		if !errors.Is(over, ErrStandingOver) && !errors.Is(over, ErrReplayed) {
+			return c, over
+		}
+		s.m.keys.covers.drop(c.row.ID, c.standing.ID)
+		next, err := s.m.covering(s.ctx, c.row.ID, s.kind)
+		if err != nil || next.standing.ID == c.standing.ID {
+			clear(next.key)
+			return c, over
+		}
+		clear(c.key)
+		c = next
+		s.mu.Lock()
+		if s.held.key != nil {
+			clear(s.held.key)
+			s.held = next
+			s.held.key = bytes.Clone(next.key)
+		}
+		s.mu.Unlock()
 	}
-	return err
+	return c, ErrBusy.With("standing activations of key %s", c.row.ID)
 }

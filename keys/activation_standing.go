@@ -76,9 +76,9 @@ func (m *Many) Stand(ctx context.Context, by actor.Actor, id string, c Consent, 
 	if row.MasterVersion, row.Half, err = m.keys.wrap(ctx, m.master, key, row.aad()); err != nil {
 		return Standing{}, err
 	}
-	signer := manySigner{cover: cover{row: w, owner: o}}
+	asked := manySigner{id: id, held: cover{row: w, owner: o}}
 	err = m.keys.store.Update(ctx, func(t W) error {
-		if err := signer.unchanged(t); err != nil {
+		if err := asked.unchanged(t); err != nil {
 			return err
 		}
 		if live, err := t.Live(id, row.Made); err != nil || len(live) >= maxLive {

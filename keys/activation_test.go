@@ -219,6 +219,44 @@ func TestTheLastUseHasOneWinner(t *testing.T) {
 	})
 }
 
+// One activation takes the place of another that is over, also for a signer from before and on a node that has not heard of it.
+func TestAnotherActivationTakesOver(t *testing.T) {
+	each(t, func(t *testing.T, r rig) {
+		ctx, m := t.Context(), r.seals(t, r.node(t))
+		far := r.seals(t, r.node(t))
+		id, _, err := m.Generate(ctx, "seal", keys.Enrolment{PIN: goodPIN})
+		ok(t, "generate", err)
+		first, err := m.Stand(ctx, clerk, id, byPIN, r.bounds(2))
+		ok(t, "stand", err)
+		signer, err := far.Signer(ctx, id, clerk, keys.Consent{Kind: "document"})
+		ok(t, "signer", err)
+		later := r.bounds(3)
+		later.Until = later.Until.Add(time.Hour)
+		second, err := m.Stand(ctx, clerk, id, byPIN, later)
+		ok(t, "stand", err)
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if _, err := signer.Sign(nil, hash("x"), gm.Digest); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		_, err = signer.Sign(nil, hash("x"), gm.Digest)
+		want(t, "one too many", err, keys.ErrStandingOver)
+		r.usesRecorded(t, id, first.ID, 2)
+		r.usesRecorded(t, id, second.ID, 3)
+		third, err := m.Stand(ctx, clerk, id, byPIN, r.bounds(2))
+		ok(t, "stand", err)
+		ok(t, "use", trySign(ctx, far, id, keys.Consent{Kind: "document"}, hash("x")))
+		ok(t, "withdraw", m.Withdraw(ctx, clerk, third.ID))
+		_, err = m.Stand(ctx, clerk, id, byPIN, r.bounds(2))
+		ok(t, "stand", err)
+		ok(t, "use by a node that knows the withdrawn one", trySign(ctx, far, id, keys.Consent{Kind: "document"}, hash("x")))
+	})
+}
+
 // insideDevice stands for a device that opens keys within itself.
 type insideDevice struct {
 	*hsm.Soft
