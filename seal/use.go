@@ -123,6 +123,9 @@ func (s *Service) usable(ctx context.Context, by actor.Actor, code string) (Seal
 	return seal, nil
 }
 
+// MayStamp tells whether an actor may stamp with a seal, if its owner consents and its state allows it.
+func MayStamp(by actor.Actor, seal Seal) bool { return mayUse(by, seal) }
+
 // mayUse: in office for the owner with a role that stamps, or as the entity that owns the seal.
 func mayUse(by actor.Actor, seal Seal) bool {
 	if by.For == "" || by.For != seal.Owner {

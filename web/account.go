@@ -54,10 +54,14 @@ type activityView struct{ At, What, Code string }
 const recentActivity = 12
 
 var notes = map[string]fault.Text{
-	"password":  {ZH: "密码已修改，其他设备上的登录已全部结束。", EN: "The password was changed, and your other sessions have ended."},
-	"withdrawn": {ZH: "已撤回对该应用的授权。", EN: "The application may not use your data any more."},
-	"ended":     {ZH: "该设备上的登录已结束。", EN: "That session has ended."},
-	"others":    {ZH: "其他设备上的登录已全部结束。", EN: "Your other sessions have ended."},
+	"password":       {ZH: "密码已修改，其他设备上的登录已全部结束。", EN: "The password was changed, and your other sessions have ended."},
+	"withdrawn":      {ZH: "已撤回对该应用的授权。", EN: "The application may not use your data any more."},
+	"ended":          {ZH: "该设备上的登录已结束。", EN: "That session has ended."},
+	"seal-made":      {ZH: "印章已制作完成。只有持口令的所有者能够启用它。", EN: "The seal is made. Nobody but its owner, with the PIN, can set it to work."},
+	"seal-pin":       {ZH: "印章口令已设置，此前的常设激活已全部终止。", EN: "The PIN is set, and all standing activations from before have ended."},
+	"seal-activated": {ZH: "常设激活已生效。", EN: "The standing activation is in force."},
+	"seal-withdrawn": {ZH: "常设激活已撤回，立即失效。", EN: "The standing activation is withdrawn and has ended."},
+	"others":         {ZH: "其他设备上的登录已全部结束。", EN: "Your other sessions have ended."},
 }
 
 func (s *Site) showAccount(w http.ResponseWriter, r *http.Request) {

@@ -33,7 +33,7 @@ func TestForeignPostsAreRefused(t *testing.T) {
 			{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"null"}},
 		} {
 			b.headers = headers
-			for _, path := range []string{"/login", "/logout", "/account/password", "/account/sessions/end", "/account/sessions/end-others", "/acting", "/consent"} {
+			for _, path := range []string{"/login", "/logout", "/account/password", "/account/sessions/end", "/account/sessions/end-others", "/acting", "/consent", "/seals/1/activations"} {
 				w.shows(b.post(path, "account", "zhangsan", "password", password), http.StatusForbidden, "该请求来自其他网站")
 			}
 		}
@@ -88,6 +88,11 @@ func (hostile) Capacities(context.Context, string) ([]identity.Capacity, error) 
 	}, nil
 }
 
+func (hostile) Act(_ context.Context, a actor.Actor, c identity.Capacity) (actor.Actor, error) {
+	a.Capacity, a.For = actor.Capacity(c.Kind), c.For
+	return a, nil
+}
+
 type hostileProvider struct{ next oidc.Step }
 
 func (h hostileProvider) Interaction(ctx context.Context, _, _ string, _ *login.Session) (oidc.Interaction, error) {
@@ -116,9 +121,10 @@ func (hostileProvider) Client(context.Context, actor.Actor, string) (oidc.Client
 
 // TestNamesAndHintsAreEscaped puts markup into everything that comes from outside.
 func TestNamesAndHintsAreEscaped(t *testing.T) {
-	site := must(web.New(web.Config{Origin: "https://ours.example", Logins: hostile{}, People: hostile{}, Verifier: &judge{}}))
+	site := must(web.New(web.Config{Origin: "https://ours.example", Logins: hostile{}, People: hostile{}, Verifier: &judge{}, Seals: &keeper{evil: true}}))
 	for path, step := range map[string]oidc.Step{
 		"/login?i=1": oidc.StepLogin, "/acting?i=1": oidc.StepActing, "/consent?i=1": oidc.StepConsent, "/account": "", "/logout": "",
+		"/seals": "", "/seals/33010000000001": "",
 		"/verify?licence=" + url.QueryEscape(evil): "", "/nowhere/" + url.PathEscape(evil) + "?x=" + url.QueryEscape(evil): "",
 	} {
 		site.UseProvider(hostileProvider{step})

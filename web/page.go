@@ -58,7 +58,7 @@ type frame struct {
 
 	Stylesheet, Icon                    string // addresses
 	LangURL, LightURL, DarkURL, ViewURL string // this page in another way
-	HasVerifier                         bool   // what the footer links to
+	HasVerifier, HasSeals               bool   // what the footer links to
 	APIDocs                             string // the same; "" if there is none
 
 	zone   *time.Location
@@ -76,7 +76,7 @@ func (s *Site) frame(r *http.Request, title fault.Text, locales ...string) frame
 		Lang: lang, Title: in(lang, title), Name: in(lang, s.Name), Short: in(lang, s.Short),
 		Theme: choice(r, "theme"), Elder: choice(r, "view") == "elder",
 		Stylesheet: s.assets.url("hufu.css"), Icon: s.assets.url("icon.svg"),
-		HasVerifier: s.Verifier != nil, APIDocs: s.APIDocs,
+		HasVerifier: s.Verifier != nil, HasSeals: s.Seals != nil, APIDocs: s.APIDocs,
 		zone: s.Zone, status: http.StatusOK,
 	}
 	if f.Theme == "system" {

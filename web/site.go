@@ -36,6 +36,7 @@ type Logins interface {
 type People interface {
 	Profile(ctx context.Context, id string) (identity.Profile, error)
 	Capacities(ctx context.Context, personID string) ([]identity.Capacity, error)
+	Act(ctx context.Context, person actor.Actor, c identity.Capacity) (actor.Actor, error)
 }
 
 // Provider keeps the log-ins that applications asked for, and what came of them. oidc.Provider satisfies it.
@@ -77,6 +78,9 @@ type Config struct {
 	Certificates Certificates // optional
 	Activity     Activity     // optional
 	Verifier     Verifier     // optional: without it there is no page /verify
+	Seals        Seals        // optional: without it there are no pages of seals
+	Kinds        []Kind       // of documents that the page of a seal offers to activate it for
+	Hardware     bool         // a hardware device holds the master key of the seals
 	Story        Story        // optional: without it / is a plain home page
 	Samples      []Sample     // optional: only in a demonstration
 	APIDocs      string       // optional: path of the API's page, "/api/docs"
@@ -182,6 +186,9 @@ func (s *Site) Handler() http.Handler {
 	}
 	if s.Verifier != nil {
 		routes["GET /verify"], routes["POST /verify"] = s.showVerify, s.doVerify
+	}
+	if s.Seals != nil {
+		maps.Copy(routes, s.sealRoutes())
 	}
 	if s.Story != nil {
 		maps.Copy(routes, s.storyRoutes())

@@ -21,8 +21,9 @@ type Story interface {
 	Start(ctx context.Context) (id string, err error)
 	// State tells how far a story is; a fault of kind NotFound when there is none of that id. lang is "zh" or "en".
 	State(ctx context.Context, id, lang string) (StoryState, error)
-	// Issue issues the licence to whom the citizen acts for, and seals it.
-	Issue(ctx context.Context, id string) error
+	// Issue issues the licence to whom the citizen acts for, and seals it: with the seal's PIN, which is empty while a standing
+	// activation covers it.
+	Issue(ctx context.Context, id string, pin []byte) error
 	// Forge makes a copy of the licence in which a field prints another value, without the issuer's key.
 	Forge(ctx context.Context, id, field, value string) error
 	// Verify checks the licence and the forged copy with nothing but the trust bundle.
@@ -54,7 +55,9 @@ type StoryState struct {
 	Genuine *StoryVerdict // on the licence
 	Fake    *StoryVerdict // on the forged copy
 	Proof   *StoryProof   // from the log
-	Steps   [StorySteps]StoryStep
+	// NeedsPIN says that no standing activation covers the licence, so that issuing it asks for the seal's PIN.
+	NeedsPIN bool
+	Steps    [StorySteps]StoryStep
 }
 
 // StoryStep is what the page says of a step besides its result.
@@ -262,9 +265,14 @@ func (s *Site) storyRoutes() map[string]http.HandlerFunc {
 		}
 		return s.Story.Forge(ctx, id, form.Get("field"), value)
 	}
+	issue := func(ctx context.Context, id string, form url.Values) error {
+		pin := pinOf(form, "pin")
+		defer clear(pin)
+		return s.Story.Issue(ctx, id, pin)
+	}
 	return map[string]http.HandlerFunc{
 		"POST /story/start":      s.form(s.doStoryStart),
-		"POST /story/issue":      s.doStory(plain(s.Story.Issue), "look"),
+		"POST /story/issue":      s.doStory(issue, "look"),
 		"POST /story/forge":      s.doStory(forge, "forge"),
 		"POST /story/verify":     s.doStory(plain(s.Story.Verify), "verify"),
 		"POST /story/prove":      s.doStory(plain(s.Story.Prove), "prove"),

@@ -43,7 +43,9 @@ func (t *tale) do(id, what string) error {
 	return t.err
 }
 
-func (t *tale) Issue(_ context.Context, id string) error  { return t.do(id, "issue") }
+func (t *tale) Issue(_ context.Context, id string, pin []byte) error {
+	return t.do(id, strings.TrimSpace("issue "+string(pin)))
+}
 func (t *tale) Verify(_ context.Context, id string) error { return t.do(id, "verify") }
 func (t *tale) Prove(_ context.Context, id string) error  { return t.do(id, "prove") }
 func (t *tale) Forge(_ context.Context, id, field, value string) error {
@@ -187,12 +189,22 @@ func TestTheStoryIsTold(t *testing.T) {
 				w.Errorf("before step %d: no %s in %s", step, want, p.text())
 			}
 		}
+		story.state = until(web.StoryIssue)
+		story.state.NeedsPIN = true
+		if p := b.get("/"); !strings.Contains(p.body, `name="pin" type="password" autocomplete="off"`) {
+			w.Errorf("no field for the PIN: %s", p.text())
+		}
+		w.goes(b.post("/story/issue", "pin", "dragon-7-boat-9"), "/#look")
+		story.state.NeedsPIN = false
+		if p := b.get("/"); strings.Contains(p.body, `name="pin"`) {
+			w.Error("a PIN is asked for where an activation covers it")
+		}
 		w.goes(b.post("/story/issue"), "/#look")
 		w.goes(b.post("/story/forge", "field", "capital", "value", " 壹亿元整 "), "/#forge")
 		w.shows(b.post("/story/forge", "field", "capital", "value", " "), http.StatusBadRequest, "请选择要改的栏目")
 		w.goes(b.post("/story/verify"), "/#verify")
 		w.goes(b.post("/story/prove"), "/#prove")
-		if got := strings.Join(story.done, ", "); got != "start, issue, forge capital=壹亿元整, verify, prove" {
+		if got := strings.Join(story.done, ", "); got != "start, issue dragon-7-boat-9, issue, forge capital=壹亿元整, verify, prove" {
 			w.Errorf("done: %s", got)
 		}
 		story.state = finished()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"hufu/internal/fault"
 	"hufu/licence"
 	"hufu/sandbox"
+	"hufu/seal"
 	"hufu/seal/check"
 	"hufu/web"
 )
@@ -95,7 +97,7 @@ func (s *story) keep(id string, change func(*storyRun)) error {
 }
 
 // Issue issues a fresh business licence to the company that the citizen acts for, by the sample official, and seals it.
-func (s *story) Issue(ctx context.Context, id string) error {
+func (s *story) Issue(ctx context.Context, id string, pin []byte) error {
 	r, err := s.run(id)
 	if err != nil {
 		return err
@@ -112,6 +114,7 @@ func (s *story) Issue(ctx context.Context, id string) error {
 		return err
 	}
 	order := s.d.sampleOrder("story-" + id)
+	order.Consent.PIN = pin
 	issued, err := s.d.licences.Issue(ctx, officer, order)
 	if err != nil {
 		return err
@@ -315,8 +318,25 @@ func (s *story) State(ctx context.Context, id, lang string) (web.StoryState, err
 			return st, err
 		}
 	}
+	if st.Acting != nil && st.Licence == nil {
+		if st.NeedsPIN, err = s.needsPIN(ctx); err != nil {
+			return st, err
+		}
+	}
 	s.tell(&st, r)
 	return st, nil
+}
+
+// needsPIN tells whether issuing asks for the seal's PIN: a visitor may have withdrawn the activation.
+func (s *story) needsPIN(ctx context.Context) (bool, error) {
+	officer, err := s.d.official(ctx, "liming")
+	if err != nil {
+		return false, err
+	}
+	all, err := s.d.seals.Activations(ctx, officer, sampleSeal)
+	return !slices.ContainsFunc(all, func(a seal.Activation) bool {
+		return a.State == seal.ActivationActive && a.Used < a.Count && a.Until.After(s.d.now()) && slices.Contains(a.Kinds, seal.KindLicence(sampleLicence))
+	}), err
 }
 
 func (s *story) licence(ctx context.Context, id string) (*web.StoryLicence, error) {
