@@ -54,7 +54,9 @@ var samplePeople = []samplePerson{
 	{
 		account: "liming", name: "李明", number: "330100198506120017", phone: "13800000002", level: identity.ByCounter, post: "证照签发员",
 		roles: []actor.Role{actor.RoleLicenceOfficer, actor.RoleRegistrar, actor.RoleSealOfficer},
-		who:   fault.Text{ZH: "公务人员，录入、签发证照、用印", EN: "official, enters applications, issues licences, stamps"},
+		who: fault.Text{
+			ZH: "公务人员，录入、签发证照、用印（印章口令 " + samplePIN + "）", EN: "official, enters applications, issues licences, stamps (the seal's PIN: " + samplePIN + ")",
+		},
 	},
 	{
 		account: "zhaomin", name: "赵敏", number: "33010019800101004X", phone: "13800000003", level: identity.ByCounter, post: "审核科科长",
@@ -350,5 +352,6 @@ func (d *demo) welcome(w io.Writer, cfg Config) {
 		fmt.Fprintf(table, "  %s\t%s\t%s\n", p.account, p.who.EN, p.name)
 	}
 	_ = table.Flush() // to the terminal; nothing depends on it
+	fmt.Fprintf(w, "\nPIN of the sample seal, its owner's alone 示例印章口令（仅所有者掌握）: %s\n  %s/seals/%s\n", samplePIN, cfg.URL, sampleSeal)
 	fmt.Fprintf(w, "\nState is kept in %s. Ctrl-C ends the server.\n", d.cfg.Data)
 }

@@ -9,11 +9,14 @@ import (
 
 	"hufu/ca"
 	"hufu/certs"
+	"hufu/hsm"
 	"hufu/identity"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
 	"hufu/internal/gm"
 	"hufu/keys"
+	"hufu/seal"
+	"hufu/web"
 )
 
 // Pillars do not import pillars: here are the adapters by which one asks another.
@@ -98,6 +101,21 @@ func (c sealCertifier) Revoke(ctx context.Context, a actor.Actor, cert []byte) e
 		return nil
 	}
 	return err
+}
+
+// sealKinds are the kinds of documents for which the page of a seal offers a standing activation.
+func (s *server) sealKinds() []web.Kind {
+	kinds := []web.Kind{{Kind: seal.KindDocument, Name: fault.Text{ZH: "其他文件（由经办人提交盖章）", EN: "Other documents that are handed in to be stamped"}}}
+	for _, t := range s.licences.Types() {
+		kinds = append(kinds, web.Kind{Kind: seal.KindLicence(t.Code), Name: fault.Text{ZH: t.Title.ZH, EN: t.Title.EN}})
+	}
+	return kinds
+}
+
+// hardware tells whether the keys stand in a device and not in files, so that pages call them what they are.
+func (s *server) hardware() bool {
+	_, soft := s.device.(*hsm.Soft)
+	return !soft
 }
 
 // owners names the organisations that seals are for.
