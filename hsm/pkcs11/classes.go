@@ -67,7 +67,7 @@ func (p *Profile) classOf(err error) class {
 		return classNone // decided already
 	}
 	code, ok := codeOf(err)
-	if !ok {
+	if !ok || slices.Contains(p.Errors.Data, code) {
 		return classNone
 	}
 	for c, more := range map[class][]uint{classSession: p.Errors.Session, classLogin: p.Errors.Login, classDevice: p.Errors.Device, classPIN: nil} {

@@ -97,8 +97,6 @@ func open(ctx context.Context, c Config, pin []byte) (*Device, error) {
 	}
 	d.life, d.end = context.WithCancel(context.Background())
 	if err := d.start(ctx); err != nil {
-		d.places = make(chan struct{})
-		d.idle = make(chan *session)
 		_ = d.Close()
 		return nil, err
 	}

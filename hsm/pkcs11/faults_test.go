@@ -211,7 +211,7 @@ func TestKeyExchangedOnTheToken(t *testing.T) {
 		}
 		spec := hsm.Spec{Label: label, Algorithm: kk.info.Algorithm, Use: use}
 		_, err = run(t.Context(), d, "exchange", func(s *session) (int, error) {
-			if err := s.destroy(kk.id); err != nil {
+			if err := s.destroy(label, kk.id); err != nil {
 				return 0, err
 			}
 			return 0, s.makeKey(spec, spot{token: true, label: label, id: kk.id})

@@ -55,6 +55,9 @@ func (d *Device) GenerateInside(ctx context.Context, master string, aad []byte) 
 		if err != nil {
 			return made{}, err
 		}
+		if err := s.wrapperMoved(k, wrapper); err != nil { // what another key has wrapped opens only with that
+			return made{}, err
+		}
 		sum := gm.SM3(blob, gm.Point(public))
 		tag, err := s.wrap(k, sum[:], aad)
 		if err != nil {
@@ -97,7 +100,11 @@ func (d *Device) SignInside(ctx context.Context, master string, wrapped, aad []b
 		if err != nil {
 			return nil, err
 		}
-		return s.signWrapped(wrapper, blob, e)
+		sig, err := s.signWrapped(wrapper, blob, e)
+		if errors.Is(err, hsm.ErrNotAuthentic) {
+			err = cleanUp(s.wrapperMoved(k, wrapper), err)
+		}
+		return sig, err
 	}, nil)
 	switch {
 	case errors.Is(err, hsm.ErrNotAuthentic):
@@ -122,8 +129,7 @@ func (d *Device) masterOf(ctx context.Context, master string) (*key, error) {
 	return k, nil
 }
 
-// wrapperOf returns the wrapping key beside a master; a master that another driver made has none. A handle that moved shows: what
-// another key wrapped or opened makes no signature of the right key.
+// wrapperOf returns the wrapping key beside a master, found again in each epoch; a master that another driver made has none.
 func (s *session) wrapperOf(k *key) (p11.ObjectHandle, error) {
 	k.mu.Lock()
 	h, epoch := k.wrapper, k.wrapperEpoch
@@ -131,8 +137,18 @@ func (s *session) wrapperOf(k *key) (p11.ObjectHandle, error) {
 	if epoch == s.epoch {
 		return h, nil
 	}
+	return s.findWrapper(k)
+}
+
+func (s *session) findWrapper(k *key) (p11.ObjectHandle, error) {
+	if err := s.sees(); err != nil {
+		return 0, err
+	}
 	handles, err := s.find(p11.NewAttribute(p11.CKA_CLASS, p11.CKO_SECRET_KEY), p11.NewAttribute(p11.CKA_TOKEN, true), p11.NewAttribute(p11.CKA_ID, insideID(k.id)))
 	if err != nil {
+		return 0, err
+	}
+	if err := s.sees(); err != nil {
 		return 0, err
 	}
 	if len(handles) != 1 {
@@ -142,6 +158,15 @@ func (s *session) wrapperOf(k *key) (p11.ObjectHandle, error) {
 	defer k.mu.Unlock()
 	k.wrapper, k.wrapperEpoch = handles[0], s.epoch
 	return handles[0], nil
+}
+
+// wrapperMoved reports errMoved if the handle that was used is not the wrapping key's any more.
+func (s *session) wrapperMoved(k *key, used p11.ObjectHandle) error {
+	now, err := s.findWrapper(k)
+	if err == nil && now != used {
+		return errMoved
+	}
+	return err
 }
 
 // wrappedPair makes an SM2 pair of the session and returns it wrapped; the device keeps nothing. The wrapping is tried before it

@@ -40,7 +40,7 @@ func (d *Device) Generate(ctx context.Context, spec hsm.Spec) (hsm.Info, error) 
 		id = withNote(id, note{kindKey, d.cfg.Now().UTC().Truncate(time.Microsecond), spec.Purpose})
 	}
 	what := "generate key " + spec.Label
-	k, err := run(ctx, d, what, func(s *session) (*key, error) { return s.generate(spec, id) }, func(*key) { d.takeBack(id) })
+	k, err := run(ctx, d, what, func(s *session) (*key, error) { return s.generate(spec, id) }, func(*key) { d.takeBack(spec.Label, id) })
 	if err != nil {
 		return hsm.Info{}, err
 	}
@@ -70,11 +70,11 @@ func (s *session) generate(spec hsm.Spec, id []byte) (*key, error) {
 		return nil, err
 	}
 	if len(keys) > 1 { // another process was as quick: both step back, so that none is used under a label that means two keys
-		return nil, cleanUp(s.destroy(id), hsm.ErrExists.With("key %q was made twice at once on token %s", spec.Label, s.d.cfg.Token))
+		return nil, cleanUp(s.destroy(spec.Label, id), hsm.ErrExists.With("key %q was made twice at once on token %s", spec.Label, s.d.cfg.Token))
 	}
 	k := only(keys, id)
 	if k == nil || k.info.Algorithm != spec.Algorithm || k.info.Use != spec.Use {
-		return nil, cleanUp(s.destroy(id), hsm.ErrProfile.With("key %q does not show as it was made", spec.Label))
+		return nil, cleanUp(s.destroy(spec.Label, id), hsm.ErrProfile.With("key %q does not show as it was made", spec.Label))
 	}
 	return k, nil
 }
@@ -138,24 +138,24 @@ func (s *session) sweep(label string, id []byte, halves []object) error {
 }
 
 // takeBack destroys a key whose maker did not wait for it.
-func (d *Device) takeBack(id []byte) {
+func (d *Device) takeBack(label string, id []byte) {
 	ctx, cancel := context.WithTimeout(d.life, tryTime)
 	defer cancel()
-	_, err := attempt(ctx, d, "take back a key", func(s *session) (struct{}, error) { return struct{}{}, s.destroy(id) })
+	_, err := attempt(ctx, d, "take back a key", func(s *session) (struct{}, error) { return struct{}{}, s.destroy(label, id) })
 	if err != nil {
 		d.cfg.Log.Warn("a key that nobody waited for stays on the token", "id", id[:coreLen], "cause", err)
 	}
 }
 
-// destroy removes all objects of an id, the private or secret ones first: what a crash leaves is at most a public half.
-func (s *session) destroy(id []byte) error {
+// destroy removes all objects of a label and id, the private or secret ones first: what a crash leaves is at most a public half.
+func (s *session) destroy(label string, id []byte) error {
 	ids := [][]byte{id}
 	if readNote(id).kind == kindKey {
 		ids = append(ids, insideID(id))
 	}
 	for _, class := range []uint{p11.CKO_PRIVATE_KEY, p11.CKO_SECRET_KEY, p11.CKO_PUBLIC_KEY} {
 		for _, id := range ids {
-			handles, err := s.find(p11.NewAttribute(p11.CKA_CLASS, class), p11.NewAttribute(p11.CKA_TOKEN, true), p11.NewAttribute(p11.CKA_ID, id))
+			handles, err := s.find(p11.NewAttribute(p11.CKA_CLASS, class), p11.NewAttribute(p11.CKA_TOKEN, true), p11.NewAttribute(p11.CKA_ID, id), p11.NewAttribute(p11.CKA_LABEL, label))
 			if err != nil {
 				return err
 			}
@@ -194,7 +194,7 @@ func (d *Device) Destroy(ctx context.Context, label string) error {
 			return struct{}{}, hsm.ErrMechanism.With("key %q has no CKA_ID: destroy it at the vendor's console", label)
 		}
 		gone = true
-		return struct{}{}, s.destroy(keys[0].id)
+		return struct{}{}, s.destroy(label, keys[0].id)
 	}, nil)
 	d.remember(label, nil)
 	return err

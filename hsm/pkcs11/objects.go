@@ -245,10 +245,11 @@ func (s *session) pair(private object, privates, publics []object, used map[p11.
 		}
 	}
 	source := private
-	if len(found) == 1 && twins == 1 {
+	switch {
+	case len(found) == 1 && twins == 1:
 		source = found[0]
 		used[source.handle] = true
-	} else {
+	case s.d.profile.PointOnPrivate:
 		err := s.more(private, ofEC...)
 		if gone(err) {
 			return nil, nil

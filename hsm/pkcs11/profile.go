@@ -59,11 +59,12 @@ type Codes struct {
 	KeyWrap        uint `yaml:"key_wrap"` // AES key wrap with padding (RFC 5649); 0 = CKM_AES_KEY_WRAP_KWP
 }
 
-// Results are further result codes of the classes of recovery.
+// Results are further result codes of the classes of recovery, and those that belong to none.
 type Results struct {
 	Session []uint `yaml:"session"`
 	Login   []uint `yaml:"login"`
 	Device  []uint `yaml:"device"`
+	Data    []uint `yaml:"data"` // speak of the data, whatever the standard says: a ciphertext that does not open
 }
 
 // The words of a profile.

@@ -70,10 +70,10 @@ func (d *Device) restore(seen uint64) {
 }
 
 // restoreOnce initializes the module again and connects anew. Where other devices work on the module, connecting alone is tried
-// first; when that does not help they have to wait for a moment and to connect anew too.
+// first; when that does not help they have to wait for a moment and to connect anew too, ever more rarely.
 func (d *Device) restoreOnce(seen uint64, try int) error {
 	var reset error
-	if try > 0 || !d.mod.othersWork(d) {
+	if often := try&(try-1) == 0 && try > 0; often || !d.mod.othersWork(d) {
 		reset = d.mod.reinitialize(seen, drainTime)
 	}
 	ctx, cancel := context.WithTimeout(d.life, tryTime)

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	p11 "github.com/miekg/pkcs11"
 
 	"hufu/hsm"
+	"hufu/internal/fault"
 )
 
 // session is one of the pool, lent to one operation at a time.
@@ -70,24 +72,23 @@ func run[T any](ctx context.Context, d *Device, what string, op func(s *session)
 
 // place takes a place in the pool, under the context and as long as the circuit is closed.
 func (d *Device) place(ctx context.Context) error {
-	select {
-	case d.places <- struct{}{}:
-	default:
+	for {
 		select {
 		case d.places <- struct{}{}:
+			err := d.ready(ctx)
+			if err != nil {
+				<-d.places
+			}
+			return err
 		case <-ctx.Done():
 			return hsm.ErrUnavailable.With("wait for one of %d sessions: %w", cap(d.places), ctx.Err())
 		case <-d.tripped():
-			return d.ready(ctx)
 		case <-d.life.Done():
-			return d.ready(ctx)
+		}
+		if err := d.ready(ctx); err != nil {
+			return err
 		}
 	}
-	if err := d.ready(ctx); err != nil {
-		<-d.places
-		return err
-	}
-	return nil
 }
 
 // retries is how often an operation is tried again after a failure of a class. A login or handle may be lost twice while the
@@ -127,12 +128,14 @@ func attempt[T any](ctx context.Context, d *Device, what string, op func(s *sess
 // judge draws the conclusions of an operation's end for the whole device, and turns its failure into a fault.
 func (d *Device) judge(c class, what string, err error) error {
 	code, _ := codeOf(err)
+	_, decided := errors.AsType[*fault.Error](err)
 	switch {
 	case err == nil:
 		d.vague.Store(0)
 	case errors.Is(err, ErrNoToken): // it was there when the device was opened
 		d.trip(err)
 		return hsm.ErrUnavailable.With("%s: %w", what, err)
+	case decided: // whatever code stands behind it: data that does not open never counts against the device
 	case c == classDevice:
 		d.trip(err)
 	case slices.Contains(vague, code):
@@ -188,6 +191,7 @@ func (d *Device) popIdle(l *link) *session {
 
 // lendIdle waits for a session of somebody else, when the token gives no more.
 func (d *Device) lendIdle(ctx context.Context, l *link, epoch uint64) (*session, error) {
+	end := time.After(tryTime)
 	for {
 		select {
 		case s := <-d.idle:
@@ -198,6 +202,8 @@ func (d *Device) lendIdle(ctx context.Context, l *link, epoch uint64) (*session,
 			return s, nil
 		case <-ctx.Done():
 			return nil, hsm.ErrUnavailable.With("the token gives no more sessions: %w", ctx.Err())
+		case <-end:
+			return nil, hsm.ErrUnavailable.With("the token gives no more sessions")
 		case <-d.life.Done():
 			return nil, hsm.ErrClosed.With("token %s", d.cfg.Token)
 		}

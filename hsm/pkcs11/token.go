@@ -104,7 +104,8 @@ func (d *Device) openLink(ctx context.Context) (*link, error) {
 }
 
 // logIn logs in, if the token is not logged in already. A PIN that the token refused is never shown to it again by this device:
-// the fault is kept and returned from then on.
+// the fault is kept and returned from then on. The binding makes copies of the PIN that it frees without clearing them: core files
+// of a process that has opened a device hold its PIN, and have to be switched off.
 func (d *Device) logIn(ctx context.Context, keeper p11.SessionHandle, serial string) error {
 	known := d.mod.loginOf(serial)
 	if err := lockUnder(ctx, known.lock); err != nil {
