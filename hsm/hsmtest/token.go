@@ -2,15 +2,11 @@ package hsmtest
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -102,7 +98,7 @@ func (k SoftToken) Disturb(t testing.TB, faults ...string) {
 	}
 }
 
-var build = sync.OnceValues(buildOnce)
+var build = sync.OnceValues(func() (softtoken.Library, error) { return softtoken.Cached(softtoken.BuildOptions{}) })
 
 func built(t testing.TB) softtoken.Library {
 	t.Helper()
@@ -114,38 +110,4 @@ func built(t testing.TB) softtoken.Library {
 		t.Fatal(err)
 	}
 	return library
-}
-
-// buildOnce finds what an earlier run built of the same sources, or builds; a build appears whole under its name.
-func buildOnce() (softtoken.Library, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
-	sum := sha256.New()
-	all := softtoken.Sources()
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		fmt.Fprintf(sum, "%s %d\n%s", name, len(all[name]), all[name])
-	}
-	fmt.Fprint(sum, os.Getenv("CC"))
-	parent := filepath.Join(cache, "hufu-softtoken")
-	dir := filepath.Join(parent, hex.EncodeToString(sum.Sum(nil))[:16])
-	if library := softtoken.In(dir); library.Whole() {
-		return library, nil
-	}
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return softtoken.Library{}, err
-	}
-	draft, err := os.MkdirTemp(parent, "draft-")
-	if err != nil {
-		return softtoken.Library{}, err
-	}
-	defer os.RemoveAll(draft)
-	if _, err := softtoken.Build(draft, softtoken.BuildOptions{}); err != nil {
-		return softtoken.Library{}, err
-	}
-	if err := os.Rename(draft, dir); err != nil && !softtoken.In(dir).Whole() {
-		return softtoken.Library{}, err
-	}
-	return softtoken.In(dir), nil
 }

@@ -2,10 +2,13 @@ package softtoken
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -91,6 +94,45 @@ func Build(dir string, o BuildOptions) (Library, error) {
 	return In(dir), nil
 }
 
+// Cached returns a token that an earlier call, maybe of another process, built of the same sources with the same options, or
+// builds it. Builds lie in the user's cache folder, each under a fingerprint, and appear there whole or not at all.
+func Cached(o BuildOptions) (Library, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	parent := filepath.Join(cache, "hufu-softtoken")
+	dir := filepath.Join(parent, fingerprint(o))
+	if library := In(dir); library.whole() {
+		return library, nil
+	}
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return Library{}, err
+	}
+	draft, err := os.MkdirTemp(parent, "draft-")
+	if err != nil {
+		return Library{}, err
+	}
+	defer os.RemoveAll(draft)
+	if _, err := Build(draft, o); err != nil {
+		return Library{}, err
+	}
+	if err := os.Rename(draft, dir); err != nil && !In(dir).whole() {
+		return Library{}, err
+	}
+	return In(dir), nil
+}
+
+func fingerprint(o BuildOptions) string {
+	sum := sha256.New()
+	all := Sources()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(all[name]), all[name])
+	}
+	fmt.Fprint(sum, os.Getenv("CC"), flags, sanitizers, o)
+	return hex.EncodeToString(sum.Sum(nil))[:16]
+}
+
 // In returns the paths of a token that Build made, or would make, in dir.
 func In(dir string) Library {
 	return Library{
@@ -99,8 +141,7 @@ func In(dir string) Library {
 	}
 }
 
-// Whole reports whether all files of the library are there.
-func (l Library) Whole() bool {
+func (l Library) whole() bool {
 	return !slices.ContainsFunc([]string{l.PKCS11, l.SDF, l.Console}, func(name string) bool {
 		_, err := os.Stat(name)
 		return err != nil

@@ -50,7 +50,7 @@ struct work {
 	struct object *key;
 	struct buf iv, aad, id, data;
 	size_t tag_n;
-	bool parts;
+	bool parts, der; /* der: an EC signature is DER, not r‖s */
 };
 
 struct session {
@@ -124,6 +124,7 @@ CK_RV key_check_place(const struct session *s, const struct attrs *a); /* may th
 CK_FLAGS op_flags(enum op op);
 CK_RV op_params(struct work *w, const CK_MECHANISM *m);
 void op_end(struct work *w);
+bool op_signs_der(const struct mech *mech, const struct manners *m);
 bool op_cipher(const struct work *w, struct cipher *c);
 CK_RV give(const struct buf *b, CK_BYTE *out, CK_ULONG *out_n);
 CK_RV key_permits(const struct object *o, const struct mech *m, CK_ULONG use);

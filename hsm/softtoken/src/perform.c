@@ -68,21 +68,14 @@ static const char *mac_digest(enum op op)
 	return op == OP_HMAC_SM3 ? "SM3" : op == OP_HMAC_SHA256 ? "SHA256" : NULL;
 }
 
-static bool as_der(const struct work *w, const struct manners *m)
-{
-	if (w->mech->op == OP_ECDSA || w->mech->op == OP_ECDSA_SHA256)
-		return m->dialect->ecdsa_der;
-	return (w->mech->form != FORM_OF_TOKEN ? w->mech->form : m->signature) == FORM_DER;
-}
-
-static CK_RV sign_ec(struct session *s, const struct work *w, const struct manners *m, const unsigned char *e, size_t n, struct buf *out)
+static CK_RV sign_ec(struct session *s, const struct work *w, const unsigned char *e, size_t n, struct buf *out)
 {
 	unsigned char raw[64];
 	struct buf plain = {0};
 	EVP_PKEY *k = object_pair(w->key);
 	bool ok = k != NULL && ec_sign(k, e, n, raw) && buf_add(&plain, raw, sizeof raw);
 	CK_RV rv = ok ? spoiled(s, DUE_SIGNATURE, &plain, 63) : CKR_FUNCTION_FAILED;
-	if (rv == CKR_OK && !(as_der(w, m) ? der_signature(plain.p, out) : buf_add(out, plain.p, plain.n)))
+	if (rv == CKR_OK && !(w->der ? der_signature(plain.p, out) : buf_add(out, plain.p, plain.n)))
 		rv = CKR_HOST_MEMORY;
 	buf_free(&plain);
 	return rv;
@@ -108,21 +101,21 @@ CK_RV work_sign(struct session *s, const struct work *w, const unsigned char *in
 	if (rv != CKR_OK)
 		return rv;
 	if (!is_rsa(w->mech->op))
-		return sign_ec(s, w, &m, in, n, out);
+		return sign_ec(s, w, in, n, out);
 	EVP_PKEY *k = object_pair(w->key);
 	if (k == NULL || !rsa_sign(k, is_pss(w->mech->op), w->mech->op == OP_RSA_PKCS, in, n, out))
 		return CKR_DATA_LEN_RANGE;
 	return spoiled(s, DUE_SIGNATURE, out, out->n - 1);
 }
 
-static CK_RV verify_ec(const struct work *w, const struct manners *m, const unsigned char *e, size_t n, const unsigned char *sig, size_t sig_n)
+static CK_RV verify_ec(const struct work *w, const unsigned char *e, size_t n, const unsigned char *sig, size_t sig_n)
 {
 	unsigned char raw[64];
 	EVP_PKEY *k = object_pair(w->key);
-	bool formed = as_der(w, m) ? der_signature_raw(sig, sig_n, raw) : sig_n == sizeof raw;
+	bool formed = w->der ? der_signature_raw(sig, sig_n, raw) : sig_n == sizeof raw;
 	if (!formed)
 		return CKR_SIGNATURE_LEN_RANGE;
-	if (!as_der(w, m))
+	if (!w->der)
 		memcpy(raw, sig, sizeof raw);
 	return k != NULL && ec_verify(k, e, n, raw) ? CKR_OK : CKR_SIGNATURE_INVALID;
 }
@@ -143,7 +136,7 @@ CK_RV work_verify(struct session *s, const struct work *w, const unsigned char *
 	if (rv != CKR_OK)
 		return rv;
 	if (!is_rsa(w->mech->op))
-		return verify_ec(w, &m, in, n, sig, sig_n);
+		return verify_ec(w, in, n, sig, sig_n);
 	EVP_PKEY *k = object_pair(w->key);
 	return k != NULL && rsa_verify(k, is_pss(w->mech->op), w->mech->op == OP_RSA_PKCS, in, n, sig, sig_n) ? CKR_OK : CKR_SIGNATURE_INVALID;
 }

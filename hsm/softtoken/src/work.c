@@ -117,6 +117,13 @@ void op_end(struct work *w)
 	*w = (struct work){0};
 }
 
+bool op_signs_der(const struct mech *mech, const struct manners *m)
+{
+	if (mech->op == OP_ECDSA || mech->op == OP_ECDSA_SHA256)
+		return m->dialect->ecdsa_der;
+	return (mech->form != FORM_OF_TOKEN ? mech->form : m->signature) == FORM_DER;
+}
+
 bool op_cipher(const struct work *w, struct cipher *c)
 {
 	const struct attr *v = attrs_get(&w->key->attrs, CKA_VALUE);
@@ -157,6 +164,7 @@ static CK_RV begin(struct session *s, enum kind kind, const CK_MECHANISM *m, CK_
 	if (rv != CKR_OK)
 		return rv;
 	w.mech = mech_find(&s->slot->manners, m->mechanism);
+	w.der = w.mech != NULL && op_signs_der(w.mech, &s->slot->manners);
 	leave();
 	if (s->ops[kind].mech != NULL)
 		return CKR_OPERATION_ACTIVE;
@@ -199,7 +207,7 @@ static size_t most(const struct work *w, enum kind kind, size_t n)
 	if (kind == DIGEST || w->mech->op == OP_HMAC_SHA256 || w->mech->op == OP_HMAC_SM3)
 		return 32;
 	if (kind == SIGN)
-		return modulus != NULL ? modulus->n : 72;
+		return modulus != NULL ? modulus->n : w->der ? 72 : 64;
 	return w->mech->op == OP_SM2_CRYPT && kind == ENCRYPT ? n + 128 : n + 32;
 }
 
@@ -222,9 +230,10 @@ static CK_RV work(struct session *s, enum kind kind, const unsigned char *in, si
 static CK_RV finish(struct session *s, enum kind kind, const unsigned char *in, size_t n, CK_BYTE *out, CK_ULONG *out_n)
 {
 	struct buf b = {0};
-	if (out == NULL) {
-		*out_n = most(&s->ops[kind], kind, n);
-		return CKR_OK;
+	size_t enough = most(&s->ops[kind], kind, n);
+	if (out == NULL || (kind == SIGN && *out_n < enough)) { /* no signature is made only to be thrown away */
+		*out_n = enough;
+		return out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL;
 	}
 	CK_RV rv = work(s, kind, in, n, &b);
 	if (rv == CKR_OK)
