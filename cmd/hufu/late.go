@@ -44,7 +44,7 @@ func (l *late) get() (hsm.Device, error) {
 // Health opens the device if it is still away and may be tried, and tells how it is.
 func (l *late) Health(ctx context.Context) error {
 	d, err := l.get()
-	if err != nil && errors.Is(err, hsm.ErrUnavailable) && l.trying.TryLock() {
+	if err != nil && isAway(err) && l.trying.TryLock() {
 		err = l.try(ctx)
 		l.trying.Unlock()
 		d, _ = l.get()
