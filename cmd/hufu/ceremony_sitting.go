@@ -74,7 +74,7 @@ func (c *laterCeremony) sit(con *console, name, what string, do func(*transcript
 	if err != nil {
 		return err
 	}
-	t, err := newTranscript(c.Transcript, time.Now, con.out, what, c.DryRun)
+	t, err := c.begin(con, what)
 	if err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ func (r *room) sql(statement string, args ...any) {
 // begins anew; after that it goes on where it was.
 func TestInterruptedCeremonies(t *testing.T) {
 	r := newRoom(t)
-	for _, stop := range []int{1, 2, 5, 7, 9} { // of 3·2 prompts to choose and 3 to read back
+	for _, stop := range []int{1, 5, 9} { // of 3·2 prompts to choose and 3 to read back
 		if _, err := r.hold(&desk{stop: stop}, "interrupted"); !errors.Is(err, errPlug) {
 			t.Fatalf("prompt %d: %v", stop, err)
 		}
