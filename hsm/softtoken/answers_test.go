@@ -114,13 +114,16 @@ func TestOpensWhatOthersEncrypted(t *testing.T) {
 	}
 }
 
-func TestWrappedAndAgreedKeys(t *testing.T)  { each(t, "wraps", "neutral", "tass") }
-func TestWhatTheTokenRefuses(t *testing.T)   { each(t, "policy", "neutral", "sansec") }
-func TestNonsenseIsHarmless(t *testing.T)    { each(t, "abuse", "neutral", "tass") }
-func TestManyThreads(t *testing.T)           { each(t, "threads", "neutral") }
-func TestFaultsDoWhatTheySay(t *testing.T)   { each(t, "faults", "neutral", "tass") }
-func TestTheSDFLibrary(t *testing.T)         { sdf(t, "neutral", "400", "Hufu soft token") }
-func TestTheSDFLibraryAsSansec(t *testing.T) { sdf(t, "sansec", "2000", "Hufu soft token, sansec") }
+func TestWrappedAndAgreedKeys(t *testing.T) { each(t, "wraps", "neutral", "tass") }
+func TestWhatTheTokenRefuses(t *testing.T)  { each(t, "policy", "neutral", "sansec") }
+func TestNonsenseIsHarmless(t *testing.T)   { each(t, "abuse", "neutral", "tass") }
+func TestManyThreads(t *testing.T)          { each(t, "threads", "neutral") }
+func TestFaultsDoWhatTheySay(t *testing.T)  { each(t, "faults", "neutral", "tass") }
+func TestTheSDFLibrary(t *testing.T) { sdf(t, "neutral", "400", "Hufu soft token, testing only") }
+
+func TestTheSDFLibraryAsSansec(t *testing.T) {
+	sdf(t, "sansec", "2000", "Hufu soft token, sansec, testing only")
+}
 
 func each(t *testing.T, what string, dialects ...string) {
 	t.Helper()
@@ -183,7 +186,7 @@ func TestPkcs11ToolSignsAndOpensslVerifies(t *testing.T) {
 	if out := tool(t, k, "-l", "--pin", k.PIN, "-O"); strings.Count(out, "key 0") != 4 || strings.Count(out, "never extractable") != 2 {
 		t.Errorf("objects: %s", out)
 	}
-	if out := tool(t, k, "-L"); !strings.Contains(out, k.Label) || !strings.Contains(out, "Hufu soft token") {
+	if out := tool(t, k, "-L"); !strings.Contains(out, k.Label) || !strings.Contains(out, "Hufu soft token") || !strings.Contains(out, "for trying and testing only") {
 		t.Errorf("slots: %s", out)
 	}
 }

@@ -98,8 +98,12 @@ func Build(dir string, o BuildOptions) (Library, error) {
 // builds it. Builds lie in the user's cache folder, each under a fingerprint, and appear there whole or not at all.
 func Cached(o BuildOptions) (Library, error) {
 	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
+	if err != nil { // nothing in a folder of everybody's is trusted: built anew
+		dir, err := os.MkdirTemp("", "hufu-softtoken-")
+		if err != nil {
+			return Library{}, err
+		}
+		return Build(dir, o)
 	}
 	parent := filepath.Join(cache, "hufu-softtoken")
 	dir := filepath.Join(parent, fingerprint(o))

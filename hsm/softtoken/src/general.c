@@ -1,4 +1,4 @@
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "module.h"
@@ -84,8 +84,9 @@ CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO *info)
 	if (rv != CKR_OK)
 		return rv;
 	*info = (CK_SLOT_INFO){.flags = CKF_REMOVABLE_DEVICE | (module.faults.removed ? 0 : CKF_TOKEN_PRESENT), .firmwareVersion = {1, 0}};
-	char text[128] = PRODUCT ": ";
-	pad(info->slotDescription, sizeof info->slotDescription, strcat(text, s->name));
+	char text[128];
+	snprintf(text, sizeof text, "%s: %.*s", PURPOSE, (int)sizeof s->name, s->name);
+	pad(info->slotDescription, sizeof info->slotDescription, text);
 	pad(info->manufacturerID, sizeof info->manufacturerID, s->manners.dialect->maker);
 	leave();
 	return CKR_OK;

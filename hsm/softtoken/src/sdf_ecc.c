@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,9 @@ SDF SDF_GetDeviceInfo(void *h, DEVICEINFO *info)
 		return rc;
 	*info = (DEVICEINFO){.DeviceVersion = 1, .StandardVersion = 1, .AsymAlgAbility = {SGD_SM2_SIGN | SGD_SM2_ENCRYPT, 256},
 		.SymAlgAbility = 0x400 | SGD_ECB | SGD_CBC | SGD_MAC, .HashAlgAbility = SGD_SM3, .BufferSize = MOST_MESSAGE};
-	memcpy(info->IssuerName, d->manners.dialect->maker, strlen(d->manners.dialect->maker));
+	char issuer[sizeof info->IssuerName + 1];
+	snprintf(issuer, sizeof issuer, "%s, testing only", d->manners.dialect->maker);
+	memcpy(info->IssuerName, issuer, strlen(issuer));
 	memcpy(info->DeviceName, "softtoken", 9);
 	if (record_read(d->dir, &r) == CKR_OK)
 		memcpy(info->DeviceSerial, r.serial, sizeof info->DeviceSerial);
