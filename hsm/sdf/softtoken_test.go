@@ -78,7 +78,7 @@ func TestTheDeviceTakenAwayUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	var good, bad atomic.Int64
-	stop := busy(t, &good, &bad, func(ctx context.Context) error {
+	stop := busy(t, 300*time.Millisecond, &good, &bad, func(ctx context.Context) error {
 		s, err := d.Signer(ctx, k.Label)
 		if err != nil {
 			return err
@@ -113,8 +113,8 @@ func TestTheDeviceTakenAwayUnderLoad(t *testing.T) {
 	}
 }
 
-// busy keeps eight workers busy until stop is called.
-func busy(t *testing.T, good, bad *atomic.Int64, f func(context.Context) error) (stop func()) {
+// busy keeps eight workers busy until stop is called; each call may take limit.
+func busy(t *testing.T, limit time.Duration, good, bad *atomic.Int64, f func(context.Context) error) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 8 {
@@ -125,7 +125,7 @@ func busy(t *testing.T, good, bad *atomic.Int64, f func(context.Context) error) 
 					return
 				default:
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
 				err := f(ctx)
 				cancel()
 				switch {
@@ -153,6 +153,85 @@ func more(t *testing.T, what string, counter *atomic.Int64) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	t.Errorf("%s: nothing happens", what)
+}
+
+// twin is a second machine with the same keys, disturbed on its own: another copy of the library over the same store.
+func (m machine) twin(t *testing.T) machine {
+	t.Helper()
+	dir := t.TempDir()
+	m.Faults = filepath.Join(dir, "faults")
+	library, err := os.ReadFile(m.SDF)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.SDF = filepath.Join(dir, "libtwin.so")
+	conf := fmt.Sprintf("store %s\nfaults %s\n", m.Store, m.Faults)
+	if err := errors.Join(os.WriteFile(m.SDF, library, 0o700), os.WriteFile(m.SDF+".conf", []byte(conf), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	m.config.Library = m.SDF
+	return m
+}
+
+func TestOneOfTwoMachinesIsEnough(t *testing.T) {
+	a := newMachine(t, 2, 0, 1)
+	b := a.twin(t)
+	g, err := hsm.NewGroup([]hsm.Member{{Name: "a", Device: a.open(t)}, {Name: "b", Device: b.open(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	k, wrap := made(t, g, "ca", hsm.SM2, ""), made(t, g, "master", hsm.SM4, "")
+	wrapped, err := g.Wrap(t.Context(), wrap.Label, []byte("data"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var good, bad atomic.Int64
+	var calm sync.RWMutex // held for writing where no request may be under way: each meets one failing machine at most
+	stop := busy(t, 10*time.Second, &good, &bad, func(ctx context.Context) error {
+		calm.RLock()
+		defer calm.RUnlock()
+		s, err := g.Signer(ctx, k.Label)
+		if err != nil {
+			return err
+		}
+		e := make([]byte, 32)
+		sig, err := s.Sign(nil, e, gm.Digest)
+		if err == nil && !gm.VerifyE(mustPublic(t, k), e, sig) {
+			t.Error("a wrong signature left")
+		}
+		if err == nil {
+			_, err = g.Unwrap(ctx, wrap.Label, wrapped, nil)
+		}
+		return err
+	})
+	for _, disturbance := range []string{"removed", "device-error 1", "wrong-signature 1", "removed"} {
+		for _, m := range []machine{a, b} {
+			m.Disturb(t, disturbance)
+			more(t, disturbance, &good)
+			calm.Lock()
+			m.Disturb(t)
+			for i := 0; i < 400 && !whole(t, g); i++ { // both work again before the other one goes
+				time.Sleep(10 * time.Millisecond)
+			}
+			calm.Unlock()
+		}
+	}
+	stop()
+	if bad.Load() > 0 {
+		t.Errorf("%d requests failed, %d did not", bad.Load(), good.Load())
+	}
+}
+
+// whole reports whether all members of a group work.
+func whole(t *testing.T, g *hsm.Group) bool {
+	t.Helper()
+	for _, m := range g.Members(t.Context()) {
+		if m.Err != nil || len(m.Differs) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func TestTheTokensPasswordIsTriedOnce(t *testing.T) {
