@@ -4,6 +4,8 @@ package pkcs11
 
 import (
 	"crypto"
+	"io"
+	"sync"
 	"testing"
 	"time"
 )
@@ -20,4 +22,16 @@ func eventually(t testing.TB, f func() error) {
 		}
 	}
 	t.Fatalf("it does not come back: %v", err)
+}
+
+// locked makes a writer fit for several goroutines.
+type locked struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }
