@@ -42,10 +42,11 @@ func viewVersion(lang string, v keys.Version) versionView {
 
 func viewDataVersion(lang string, d keys.DataVersion) versionView {
 	key := keys.DataPrefix + d.Purpose
-	return versionView{
-		Key: key, Version: d.Number, Purpose: d.Purpose, State: d.State, Master: keys.Version{Label: d.Master, Number: d.MasterVersion}.String(),
-		Made: d.Made, Retired: d.Retired,
-	}.rotated(lang, key)
+	v := versionView{Key: key, Version: d.Number, Purpose: d.Purpose, State: d.State, Made: d.Made, Retired: d.Retired}
+	if d.State != keys.Destroyed { // then nothing is wrapped any more
+		v.Master = keys.Version{Label: d.Master, Number: d.MasterVersion}.String()
+	}
+	return v.rotated(lang, key)
 }
 
 func (v versionView) rotated(lang, purpose string) versionView {

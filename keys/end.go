@@ -175,7 +175,8 @@ func (k *Keys) endable(r R, purpose string, number uint32) (DataVersion, error) 
 		return DataVersion{}, ErrUnknown.With("version %d of data key %q", number, purpose)
 	}
 	d := all[i]
-	if d.State != Retired || k.time().Sub(d.Retired) < overlap {
+	fenced := ways[DataPrefix+purpose] == Resealed // no transaction can use it any more
+	if d.State != Retired || !fenced && k.time().Sub(d.Retired) < overlap {
 		return d, ErrState.With("destroy data key %s/%d: it is %s", purpose, number, d.State)
 	}
 	held, err := r.Holds(d)

@@ -5,7 +5,7 @@ import "hufu/internal/fault"
 // The refusals of this package.
 var (
 	ErrUnknown = fault.New(fault.NotFound, "keys.unknown",
-		"No such key. See which there are with: hufu doctor.", "没有这个密钥。可用 hufu doctor 查看。")
+		"No such key. See which there are with: hufu keys list.", "没有这个密钥。可用 hufu keys list 查看。")
 	ErrPurpose = fault.New(fault.Invalid, "keys.purpose",
 		"This purpose does not exist or does not go with this algorithm. Choose another one.", "密钥用途不存在，或与算法不符。请重新选择。")
 	ErrLabel = fault.New(fault.Invalid, "keys.label",

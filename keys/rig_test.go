@@ -63,10 +63,7 @@ func (r rig) unlock(t *testing.T) {
 	if _, err := k.Unlock(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ok(t, "follow", r.db.FollowFieldKeys(t.Context(), func(ctx context.Context) (store.FieldKeys, error) {
-		opened, err := k.DatabaseKeys(ctx)
-		return store.FieldKeysOf(opened), err
-	}))
+	ok(t, "follow", r.db.FollowFieldKeys(t.Context(), source(k)))
 	if err := k.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func plan(r R, key string) (Progress, error) {
 		return p, err
 	}
 	v, ok := inState(all, Active)
-	if !ok {
+	if !ok || v.Label != key { // for no label there are the versions of all
 		return p, ErrUnknown.With("key %q", key)
 	}
 	p.From = v.Number

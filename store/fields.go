@@ -137,7 +137,8 @@ func (t *tx) nextTurn() error {
 	return err
 }
 
-// errStale tells that a transaction found the keys in force changed. It never leaves the package: see run.
+// errStale tells that a transaction found the keys in force changed. It is given up, the keys are opened anew, and it runs
+// again; the error leaves the package only when there are no new keys.
 var errStale = errors.New("the data keys have changed")
 
 // fieldKeys returns the data keys. A transaction that changes something is held against the turn of the keys first.
@@ -170,7 +171,7 @@ func (t *tx) current() (*FieldKeys, error) {
 		return nil, err
 	}
 	if turn != k.Turn {
-		t.stale = true
+		t.stale = errStale
 		return nil, errStale
 	}
 	t.fields = k
@@ -203,7 +204,7 @@ func (t *tx) open(column, row string, sealed []byte) (string, error) {
 	if len(sealed) == 0 {
 		return "", nil
 	}
-	k, err := t.fieldKeys()
+	k, err := t.opened() // and asks nothing of the database, which may be in the middle of a query
 	if err != nil {
 		return "", err
 	}
@@ -211,11 +212,9 @@ func (t *tx) open(column, row string, sealed []byte) (string, error) {
 		return "", fmt.Errorf("open %s of row %s: %w", column, row, gm.ErrOpen)
 	}
 	key, ok := k.Sealing[binary.BigEndian.Uint32(sealed)]
-	if !ok {
-		if _, err := t.current(); err != nil { // made since this node opened its keys, perhaps
-			return "", err
-		}
-		return "", fmt.Errorf("open %s of row %s: no key of version %d", column, row, binary.BigEndian.Uint32(sealed))
+	if !ok { // made since this node opened its keys, perhaps
+		t.stale = fmt.Errorf("open %s of row %s: no key of version %d: %w", column, row, binary.BigEndian.Uint32(sealed), gm.ErrOpen)
+		return "", t.stale
 	}
 	value, err := gm.Open(key, sealed[4:], []byte(column+"\x00"+row))
 	if err != nil {

@@ -30,7 +30,7 @@ type tx struct {
 	db       *DB
 	readonly bool
 	fields   *FieldKeys // found to be those in force
-	stale    bool       // found the keys changed: whatever f made of it, the transaction is given up
+	stale    error      // found the keys changed: whatever f made of it, the transaction is given up
 }
 
 // view runs f in a read-only transaction.
@@ -46,14 +46,15 @@ func (db *DB) update(ctx context.Context, f func(*tx) error) error {
 
 func (db *DB) run(ctx context.Context, pool *sql.DB, readonly bool, f func(*tx) error) error {
 	for try := 1; ; try++ {
-		err := db.once(ctx, pool, readonly, f)
-		if err == nil || !retryable(err) && !errors.Is(err, errStale) {
-			return err
-		}
-		if errors.Is(err, errStale) {
+		keys := db.fields.Load()
+		stale, err := db.once(ctx, pool, readonly, f)
+		if stale {
 			if err := db.Refresh(ctx); err != nil {
 				return err
 			}
+		}
+		if again := retryable(err) || stale && db.fields.Load() != keys; err == nil || !again {
+			return err
 		}
 		if try == maxTries {
 			return ErrBusy.With("%d tries: %w", try, err)
@@ -66,24 +67,25 @@ func (db *DB) run(ctx context.Context, pool *sql.DB, readonly bool, f func(*tx) 
 	}
 }
 
-func (db *DB) once(ctx context.Context, pool *sql.DB, readonly bool, f func(*tx) error) error {
+// once runs one try; stale tells that it was given up because the data keys may have changed.
+func (db *DB) once(ctx context.Context, pool *sql.DB, readonly bool, f func(*tx) error) (stale bool, err error) {
 	q, err := pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: readonly && db.engine == PostgreSQL})
 	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
+		return false, fmt.Errorf("begin transaction: %w", err)
 	}
 	defer q.Rollback() // after Commit it does nothing
 	t := &tx{ctx: ctx, q: q, db: db, readonly: readonly}
 	err = f(t)
-	if t.stale {
-		return errStale
+	if t.stale != nil {
+		return true, t.stale
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := q.Commit(); err != nil {
-		return fmt.Errorf("commit transaction: %w", err)
+		return false, fmt.Errorf("commit transaction: %w", err)
 	}
-	return nil
+	return false, nil
 }
 
 // retryable tells failures that beginning anew may cure: 40001 serialization_failure, 40P01 deadlock_detected, and

@@ -73,6 +73,16 @@ var samplePeople = []samplePerson{
 		roles: []actor.Role{actor.RoleBusinessAdmin},
 		who:   fault.Text{ZH: "业务管理员，登记应用", EN: "business administrator, registers applications"},
 	},
+	{
+		account: "qianfeng", name: "钱峰", number: "330100198307140066", phone: "13800000006", level: identity.ByCounter, post: "密钥管理员",
+		roles: []actor.Role{actor.RoleSuperAdmin},
+		who:   fault.Text{ZH: "超级管理员，轮换密钥、授予角色", EN: "super administrator, rotates keys, gives roles"},
+	},
+	{
+		account: "wuyue", name: "吴悦", number: "33010019870905008X", phone: "13800000007", level: identity.ByCounter, post: "密钥管理员",
+		roles: []actor.Role{actor.RoleSuperAdmin},
+		who:   fault.Text{ZH: "超级管理员，与钱峰共同销毁密钥", EN: "super administrator, destroys keys together with Qian Feng"},
+	},
 }
 
 // The organisations of the sample province.

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"hufu/internal/fault"
+)
+
+// remote is a running server that a command works through: its address, and the token of who asks.
+type remote struct {
+	Server    string `help:"Address of the server." default:"http://localhost:8480"`
+	TokenFile string `help:"File with the access token that hufu token printed; else the variable HUFU_TOKEN." type:"path" placeholder:"FILE"`
+}
+
+var (
+	errRemoteToken = fault.New(fault.Unauthenticated, "remote.token",
+		"Get an access token with `hufu token` and put it into the variable HUFU_TOKEN, or into a file that --token-file names.",
+		"请先用 hufu token 取得访问令牌，放入环境变量 HUFU_TOKEN 或 --token-file 指定的文件。")
+	errRemote = fault.New(fault.Unavailable, "remote.answer",
+		"The server did not answer as this program expects. Check --server, and that both are of the same version.",
+		"服务的应答不符合预期。请检查 --server 地址以及双方版本是否一致。")
+)
+
+// session is a remote with its token read.
+type session struct {
+	*walker
+	token string
+}
+
+func (r remote) open() (*session, error) {
+	token := os.Getenv("HUFU_TOKEN")
+	if r.TokenFile != "" {
+		text, err := os.ReadFile(r.TokenFile)
+		if err != nil {
+			return nil, errRemoteToken.With("%w", err)
+		}
+		token = string(text)
+	}
+	if token = strings.TrimSpace(token); token == "" {
+		return nil, errRemoteToken
+	}
+	w, err := newWalker(r.Server)
+	return &session{w, token}, err
+}
+
+// ask sends a call and reads the answer into out: JSON, or raw octets for *[]byte. What the server refuses is told in its own
+// words.
+func (s *session) ask(ctx context.Context, method, path string, in, out any) error {
+	var body []byte
+	kind := ""
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
+		kind = "application/json"
+	}
+	a, err := s.send(ctx, method, s.base+path, kind, body, "Authorization", "Bearer "+s.token, "Accept-Language", "en")
+	if err != nil {
+		return errRemote.With("%w", err)
+	}
+	if a.status/100 != 2 {
+		return refusal(a, method+" "+path)
+	}
+	if raw, ok := out.(*[]byte); ok {
+		*raw = a.body
+		return nil
+	}
+	if out == nil || a.status == http.StatusNoContent {
+		return nil
+	}
+	if err := json.Unmarshal(a.body, out); err != nil {
+		return errRemote.With("%s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// refusal makes an error of what the server said (RFC 9457).
+func refusal(a answer, call string) error {
+	var said struct {
+		Detail, Code, Reference string
+	}
+	if json.Unmarshal(a.body, &said) != nil || said.Detail == "" {
+		return errRemote.With("%s: %d %s", call, a.status, firstLine(a.body))
+	}
+	kind := fault.Denied
+	if a.status >= http.StatusInternalServerError {
+		kind = fault.Unavailable
+	}
+	return fault.New(kind, said.Code, said.Detail, fmt.Sprintf("服务拒绝了该请求（%s），参考编号 %s。", said.Code, said.Reference))
+}
