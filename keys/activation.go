@@ -229,5 +229,17 @@ func (s *manySigner) unchanged(r R) error {
 	if err == nil && (o.Method != s.held.owner.Method || !o.Made.Equal(s.held.owner.Made)) {
 		err = ErrActivation.With("key %s: the owner was enrolled anew meanwhile", s.id)
 	}
+	if err != nil {
+		return err
+	}
+	return newest(r, now, o)
+}
+
+// newest refuses rows that the record knows to be outdated: the owner was enrolled anew since, or the key was destroyed.
+func newest(r R, w Wrapped, o Owner) error {
+	later, err := r.RecordedAfter(o.entryID(), w.endID())
+	if err == nil && later {
+		err = ErrReplayed.With("key %s was enrolled anew or destroyed after %s", w.ID, o.Made)
+	}
 	return err
 }

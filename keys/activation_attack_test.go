@@ -102,6 +102,18 @@ func TestNobodyGoesBeyondAStandingActivation(t *testing.T) {
 		use("the old PIN's row", id, byPIN, keys.ErrDamaged)
 		a.paste(keyBefore)
 		use("everything as it was, under the activation that ended", id, document, keys.ErrReplayed)
+		use("everything as it was, with the old PIN", id, byPIN, keys.ErrReplayed)
+		want(t, "the old PIN changed once more", fresh().ChangePIN(ctx, chief, id, goodPIN, []byte("administrator-1")), keys.ErrReplayed)
+		_, err = fresh().Stand(ctx, chief, id, byPIN, a.bounds(9))
+		want(t, "a new activation with the old PIN", err, keys.ErrReplayed)
+
+		// What was destroyed stays so.
+		keyBefore, ownerBefore = a.copy("wrapped_key", "id = $1", other), a.copy("key_owner", "key_id = $1", other)
+		ok(t, "destroy", m.Destroy(ctx, chief, other))
+		a.paste(keyBefore)
+		a.paste(ownerBefore)
+		use("a destroyed key brought back", other, byPIN, keys.ErrReplayed)
+		ok(t, "destroyed once more", m.Destroy(ctx, chief, other))
 	})
 }
 

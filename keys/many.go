@@ -179,7 +179,12 @@ func (m *Many) Destroy(ctx context.Context, who actor.Actor, id string) error {
 		if err := errors.Join(w.DropOwner(id), m.endAll(w, who, id)); err != nil {
 			return err
 		}
-		return w.Record(ofWrapped(after, who, "key.destroyed", after.Destroyed))
+		if again, err := w.Recorded(after.endID()); err != nil || again { // it was brought back, and has ended once more
+			return err
+		}
+		e := ofWrapped(after, who, "key.destroyed", after.Destroyed)
+		e.ID = after.endID()
+		return w.Record(e)
 	})
 }
 

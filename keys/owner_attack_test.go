@@ -132,6 +132,21 @@ func TestThePlatformAloneSignsForNobody(t *testing.T) {
 	})
 }
 
+// A key that its owner has adopted is not taken back with its row from before.
+func TestAdoptionIsNotUndone(t *testing.T) {
+	eachAdmin(t, func(t *testing.T, a admin) {
+		old := a.legacy(t, a.node(t), keys.ByPlatform)
+		before := a.copy("wrapped_key", "id = $1", old.ID)
+		m := a.seals(t, a.node(t))
+		ok(t, "adopt", m.Adopt(t.Context(), clerk, old.ID, keys.Enrolment{PIN: goodPIN}))
+		a.exec("DELETE FROM key_owner")
+		a.paste(before)
+		err := a.seals(t, a.node(t)).Adopt(t.Context(), chief, old.ID, keys.Enrolment{PIN: []byte("administrator-1")})
+		want(t, "adopted by somebody else", err, keys.ErrReplayed)
+		a.signsNothing("as it was", old.ID, "document")
+	})
+}
+
 // forgeStanding writes a standing activation for another's key, once with the half of one's own key and once with a made-up one that the device
 // wrapped as it must be.
 func (a admin) forgeStanding(id, own string, mine keys.Enrolment) {

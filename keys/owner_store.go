@@ -40,6 +40,11 @@ func (o Owner) identity() []byte {
 	return fmt.Appendf(nil, "%s\x00%x\x00%x", o.Method, o.SignKey, o.EncryptKey)
 }
 
+// entryID is the id of the entry that records the enrolment, endID that of the entry that records the end of the key. A key's sort by time and the end behind
+// all, so that rows from before a newer enrolment, or the end, meet the record and are refused.
+func (o Owner) entryID() string { return fmt.Sprintf("enrolment-%s-%020d", o.Key, o.Made.UnixMicro()) }
+func (w Wrapped) endID() string { return "enrolment-" + w.ID + "-end" }
+
 // StandingState is the state of a standing activation.
 type StandingState = string
 
