@@ -49,9 +49,8 @@ func TokenWith(t testing.TB, library softtoken.Library, dialect string) SoftToke
 		Store: filepath.Join(dir, "store"), Label: "hufu-" + strings.ToLower(rand.Text()[:8]), PIN: SoftTokenPIN,
 		PINFile: filepath.Join(dir, "pin"), Faults: filepath.Join(dir, "faults"),
 	}
-	soPIN := filepath.Join(dir, "so-pin")
 	conf := fmt.Sprintf("store %s\nfaults %s\n", k.Store, k.Faults)
-	for name, text := range map[string]string{k.PINFile: k.PIN, soPIN: SoftTokenSOPIN, k.Module + ".conf": conf, k.SDF + ".conf": conf} {
+	for name, text := range map[string]string{k.PINFile: k.PIN, k.soPINFile(): SoftTokenSOPIN, k.Module + ".conf": conf, k.SDF + ".conf": conf} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +65,23 @@ func TokenWith(t testing.TB, library softtoken.Library, dialect string) SoftToke
 			t.Fatal(err)
 		}
 	}
-	k.console(t, "init", "--label", k.Label, "--so-pin-file", soPIN, "--pin-file", k.PINFile, "--dialect", dialect, "--rounds", "1000")
+	k.init(t, dialect)
+	return k
+}
+
+func (k SoftToken) soPINFile() string { return filepath.Join(filepath.Dir(k.PINFile), "so-pin") }
+
+func (k SoftToken) init(t testing.TB, dialect string) {
+	t.Helper()
+	k.console(t, "init", "--label", k.Label, "--so-pin-file", k.soPINFile(), "--pin-file", k.PINFile, "--dialect", dialect, "--rounds", "1000")
+}
+
+// Another sets up one more token in the same store: another slot of the same module, with the same PIN. The SDF library
+// keeps to the first by label.
+func (k SoftToken) Another(t testing.TB, dialect string) SoftToken {
+	t.Helper()
+	k.Label = "hufu-" + strings.ToLower(rand.Text()[:8])
+	k.init(t, dialect)
 	return k
 }
 

@@ -24,12 +24,12 @@ static void set(struct faults *f, const char *name, unsigned value)
 /* A line that cannot be read is no fault: a tester may be in the middle of writing it. */
 void faults_read(const char *path, struct faults *f)
 {
-	char line[128], name[40], word[40];
+	char line[160], name[40], word[64];
 	*f = (struct faults){0};
 	FILE *in = path[0] != '\0' ? fopen(path, "re") : NULL;
 	while (in != NULL && fgets(line, sizeof line, in) != NULL) {
 		unsigned value = 1;
-		int words = sscanf(line, "%39s %39s", name, word);
+		int words = sscanf(line, "%39s %63s", name, word);
 		if (words == 2 && sscanf(word, "%u", &value) != 1)
 			value = 1;
 		if (words < 1)
@@ -38,8 +38,10 @@ void faults_read(const char *path, struct faults *f)
 			f->removed = true;
 		else if (strcmp(name, "hang") == 0)
 			f->hang = true;
-		else if (strcmp(name, "at") == 0 && words == 2)
+		else if (strcmp(name, "at") == 0 && words == 2 && strlen(word) < sizeof f->at)
 			strcpy(f->at, word);
+		else if (strcmp(name, "slot") == 0 && words == 2)
+			strcpy(f->slot, word);
 		else
 			set(f, name, value);
 	}

@@ -67,11 +67,16 @@ CK_RV C_GetSlotList(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *n)
 	CK_RV rv = enter(__func__);
 	if (rv != CKR_OK)
 		return rv;
-	size_t count = present && module.faults.removed ? 0 : module.slots_n;
+	CK_ULONG count = 0;
+	for (size_t i = 0; i < module.slots_n; i++) {
+		if (present && slot_removed(&module.slots[i]))
+			continue;
+		if (slots != NULL && count < *n)
+			slots[count] = i;
+		count++;
+	}
 	if (slots != NULL && *n < count)
 		rv = CKR_BUFFER_TOO_SMALL;
-	for (size_t i = 0; slots != NULL && rv == CKR_OK && i < count; i++)
-		slots[i] = i;
 	*n = count;
 	leave();
 	return rv;
@@ -83,7 +88,7 @@ CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO *info)
 	CK_RV rv = info == NULL ? CKR_ARGUMENTS_BAD : slot_enter(__func__, id, &s);
 	if (rv != CKR_OK)
 		return rv;
-	*info = (CK_SLOT_INFO){.flags = CKF_REMOVABLE_DEVICE | (module.faults.removed ? 0 : CKF_TOKEN_PRESENT), .firmwareVersion = {1, 0}};
+	*info = (CK_SLOT_INFO){.flags = CKF_REMOVABLE_DEVICE | (slot_removed(s) ? 0 : CKF_TOKEN_PRESENT), .firmwareVersion = {1, 0}};
 	char text[128];
 	snprintf(text, sizeof text, "%s: %.*s", PURPOSE, (int)sizeof s->name, s->name);
 	pad(info->slotDescription, sizeof info->slotDescription, text);
@@ -107,7 +112,7 @@ static CK_FLAGS pin_flags(const struct slot *s)
 static CK_RV present(const char *call, CK_SLOT_ID id, struct slot **s)
 {
 	CK_RV rv = slot_enter(call, id, s);
-	if (rv == CKR_OK && module.faults.removed) {
+	if (rv == CKR_OK && slot_removed(*s)) {
 		leave();
 		rv = CKR_TOKEN_NOT_PRESENT;
 	}

@@ -15,7 +15,7 @@ CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void *application, CK_NOTIFY 
 	CK_RV rv = slot_enter(__func__, id, &s);
 	if (rv != CKR_OK)
 		return rv;
-	if (module.faults.removed)
+	if (slot_removed(s))
 		rv = CKR_TOKEN_NOT_PRESENT;
 	else if (!s->set_up)
 		rv = CKR_TOKEN_NOT_RECOGNIZED;

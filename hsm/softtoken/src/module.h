@@ -91,6 +91,8 @@ void session_close(struct session *s);                                       /* 
 void sessions_close(struct slot *slot);                                      /* lock held; NULL: of all slots */
 size_t sessions_count(const struct slot *slot, bool writing);
 void slot_log_out(struct slot *slot);
+bool slot_meant(const struct slot *slot);   /* do the faults concern it? */
+bool slot_removed(const struct slot *slot);
 bool fault_due(unsigned which, unsigned every);
 enum { DUE_SIGNATURE = 4, DUE_PLAINTEXT };
 

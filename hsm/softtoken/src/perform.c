@@ -12,7 +12,7 @@ static CK_RV spoiled(struct session *s, unsigned which, struct buf *b, size_t at
 	if (rv != CKR_OK)
 		return rv;
 	unsigned every = which == DUE_SIGNATURE ? module.faults.wrong_signature : module.faults.wrong_plaintext;
-	if (fault_due(which, every) && at < b->n)
+	if (slot_meant(s->slot) && fault_due(which, every) && at < b->n)
 		b->p[at] ^= 1;
 	leave();
 	return CKR_OK;

@@ -21,6 +21,16 @@ static void pause_ms(unsigned ms)
 		;
 }
 
+bool slot_meant(const struct slot *slot)
+{
+	return module.faults.slot[0] == '\0' || strcmp(module.faults.slot, slot->name) == 0;
+}
+
+bool slot_removed(const struct slot *slot)
+{
+	return module.faults.removed && slot_meant(slot);
+}
+
 bool fault_due(unsigned which, unsigned every)
 {
 	return every > 0 && ++module.counts[which] % every == 0;
@@ -102,7 +112,7 @@ CK_RV module_close(void)
 	return open ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
 }
 
-/* Waits as slow and hanging devices make one wait. A hang ends with its line in the file, or after ten minutes. */
+/* Waits, whichever token is meant, as slow and hanging devices make one wait. A hang ends with its line in the file, or after ten minutes. */
 static void suffer(const char *path, const struct faults *f)
 {
 	struct faults now = *f;
@@ -114,21 +124,20 @@ static void suffer(const char *path, const struct faults *f)
 	}
 }
 
-static void restart(void)
-{
-	sessions_close(NULL);
-	for (size_t i = 0; i < module.slots_n; i++)
-		slot_log_out(&module.slots[i]);
-}
-
 static void disturb(void)
 {
 	const struct faults *f = &module.faults;
-	if (f->removed || f->restarted != module.restarted)
-		restart();
-	if (f->moved_handles != module.moved)
-		for (size_t i = 0; i < module.slots_n; i++)
-			slot_move_handles(&module.slots[i]);
+	for (size_t i = 0; i < module.slots_n; i++) {
+		struct slot *slot = &module.slots[i];
+		if (!slot_meant(slot))
+			continue;
+		if (f->removed || f->restarted != module.restarted) {
+			sessions_close(slot);
+			slot_log_out(slot);
+		}
+		if (f->moved_handles != module.moved)
+			slot_move_handles(slot);
+	}
 	module.restarted = f->restarted;
 	module.moved = f->moved_handles;
 }
@@ -138,8 +147,10 @@ static void limit(struct faults *f, const char *call)
 {
 	if (f->at[0] == '\0' || strcmp(f->at, call) == 0)
 		return;
+	struct faults all = *f;
 	*f = (struct faults){.removed = f->removed, .moved_handles = f->moved_handles, .restarted = f->restarted,
 		.session_limit = f->session_limit, .wrong_signature = f->wrong_signature, .wrong_plaintext = f->wrong_plaintext};
+	memcpy(f->slot, all.slot, sizeof f->slot);
 }
 
 CK_RV enter(const char *call)
@@ -178,7 +189,7 @@ CK_RV slot_enter(const char *call, CK_SLOT_ID id, struct slot **s)
 		return rv;
 	if (id >= module.slots_n)
 		rv = CKR_SLOT_ID_INVALID;
-	else if (fault_due(DUE_DEVICE, module.faults.device_error))
+	else if (slot_meant(&module.slots[id]) && fault_due(DUE_DEVICE, module.faults.device_error))
 		rv = CKR_DEVICE_ERROR;
 	*s = &module.slots[id < MOST_SLOTS ? id : 0];
 	if (rv != CKR_OK)
@@ -197,6 +208,8 @@ static struct session *find(CK_SESSION_HANDLE h)
 static CK_RV strike(struct session *s)
 {
 	const struct faults *f = &module.faults;
+	if (!slot_meant(s->slot))
+		return CKR_OK;
 	if (fault_due(DUE_DEVICE, f->device_error))
 		return CKR_DEVICE_ERROR;
 	if (fault_due(DUE_FUNCTION, f->function_failed))
@@ -219,10 +232,8 @@ CK_RV session_enter(const char *call, CK_SESSION_HANDLE h, struct session **s)
 		return rv;
 	while ((*s = find(h)) != NULL && (*s)->busy)
 		pthread_cond_wait(&idle, &lock);
-	if (module.faults.removed)
-		rv = CKR_DEVICE_REMOVED;
-	else if (*s == NULL)
-		rv = CKR_SESSION_HANDLE_INVALID;
+	if (*s == NULL)
+		rv = module.faults.removed ? CKR_DEVICE_REMOVED : CKR_SESSION_HANDLE_INVALID;
 	else
 		rv = strike(*s);
 	if (rv == CKR_OK)

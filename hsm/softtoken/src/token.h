@@ -139,7 +139,8 @@ CK_ULONG key_type_stored(const struct manners *m, CK_ULONG shown);
 struct faults {
 	bool removed, hang;
 	unsigned slow, no_session, logged_out, device_error, function_failed, wrong_signature, wrong_plaintext, moved_handles, restarted, session_limit;
-	char at[40]; /* only calls of this name; "" = all */
+	char at[40];   /* only calls of this name; "" = all */
+	char slot[64]; /* only the token in this folder; "" = all */
 };
 void faults_read(const char *path, struct faults *f);
 

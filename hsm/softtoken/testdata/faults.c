@@ -60,11 +60,30 @@ static void removed(CK_SESSION_HANDLE s)
 	MUST(p11->C_GetSlotList(CK_TRUE, NULL, &n));
 	CHECK(n == 0);
 	MUST(p11->C_GetSlotList(CK_FALSE, NULL, &n));
-	CHECK(n == 1);
+	CHECK(n == 2);
 	EXPECT(CKR_TOKEN_NOT_PRESENT, p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &s));
 	EXPECT(CKR_TOKEN_NOT_PRESENT, p11->C_GetTokenInfo(0, &(CK_TOKEN_INFO){.flags = 0}));
 	faults("");
 	EXPECT(CKR_SESSION_HANDLE_INVALID, p11->C_GetSessionInfo(s, &(CK_SESSION_INFO){.flags = 0}));
+}
+
+/* With the second token gone, which lies in folder zz, the first goes on. */
+static void one_removed(CK_OBJECT_HANDLE prv)
+{
+	CK_BYTE sig[80];
+	CK_ULONG n = 9;
+	CK_SLOT_ID ids[9];
+	CK_SESSION_HANDLE other, s = logged_in();
+	MUST(p11->C_OpenSession(1, CKF_SERIAL_SESSION, NULL, NULL, &other));
+	faults("removed\nslot zz\n");
+	EXPECT(CKR_DEVICE_REMOVED, p11->C_GetSessionInfo(other, &(CK_SESSION_INFO){.flags = 0}));
+	EXPECT(CKR_TOKEN_NOT_PRESENT, p11->C_OpenSession(1, CKF_SERIAL_SESSION, NULL, NULL, &other));
+	MUST(p11->C_GetSlotList(CK_TRUE, ids, &n));
+	CHECK(n == 1 && ids[0] == 0);
+	MUST(sign(s, prv, sig, &n));
+	faults("");
+	MUST(p11->C_OpenSession(1, CKF_SERIAL_SESSION, NULL, NULL, &other));
+	MUST(p11->C_CloseAllSessions(0));
 }
 
 static void lost(CK_OBJECT_HANDLE prv)
@@ -155,6 +174,7 @@ void run_faults(const struct codes *c, const char *path)
 	faults("no such fault\n\xff\n");
 	MUST(sign_verified(s, prv, pub));
 	removed(s);
+	one_removed(prv);
 	lost(prv);
 	moved(pub, prv);
 	slow(logged_in());
