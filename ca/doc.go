@@ -14,7 +14,10 @@
 // a reservation that was not finished as issued and revokes its serial; the
 // application stays approved, and the next try takes a new serial.
 //
-// Status goes out as CRL (crl.go), OCSP (ocsp.go) and time-stamps bear witness to
+// A root's key may be with custodians (custody.go): then it signs in sittings of a
+// key ceremony alone (ceremony.go), and the server goes on without it.
+//
+// Status goes out as CRL (list.go), OCSP (ocsp.go) and time-stamps bear witness to
 // what existed when (tsa.go). Keys arrive as crypto.Signer and never leave their
 // device; encryption keys come from ca/kmc through a one-method interface.
 package ca
