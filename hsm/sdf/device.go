@@ -53,11 +53,30 @@ func Open(ctx context.Context, config Config, passwords Passwords) (*Device, err
 	if err != nil {
 		return nil, err
 	}
-	lib, err := load(config.Library)
+	lib, err := loadWithin(ctx, config.Library)
 	if err != nil {
 		return nil, err
 	}
 	return open(ctx, lib, config, passwords)
+}
+
+// loadWithin loads a library, which runs code of its vendor's already, and waits no longer than ctx.
+func loadWithin(ctx context.Context, path string) (library, error) {
+	type outcome struct {
+		lib library
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		lib, err := load(path)
+		done <- outcome{lib, err}
+	}()
+	select {
+	case o := <-done:
+		return o.lib, o.err
+	case <-ctx.Done():
+		return nil, hsm.ErrUnavailable.With("load SDF library %s: %w", path, ctx.Err())
+	}
 }
 
 // open is Open with a library that is loaded and a configuration that is filled.

@@ -16,7 +16,7 @@ import (
 
 // Generate gives a label to a key. For SM2 that is a pair which the operator made at the vendor's console: the lowest index
 // that was never given, whose key exists and works. A key to wrap is made by the device under a KEK. When no index is left
-// the answer is hsm.ErrNoIndex.
+// the answer is hsm.ErrNoIndex, and hsm.ErrMechanism when none of that kind is configured.
 func (d *Device) Generate(ctx context.Context, spec hsm.Spec) (hsm.Info, error) {
 	if err := d.begin(ctx); err != nil {
 		return hsm.Info{}, err
@@ -35,6 +35,9 @@ func (d *Device) Generate(ctx context.Context, spec hsm.Spec) (hsm.Info, error) 
 	}
 	if all.find(spec.Label) != nil {
 		return hsm.Info{}, hsm.ErrExists.With("key %q", spec.Label)
+	}
+	if len(d.cfg.indices(k)) == 0 {
+		return hsm.Info{}, hsm.ErrMechanism.With("key %q: no index to %s is configured", spec.Label, k)
 	}
 	entry := assignment{Label: spec.Label, Algorithm: spec.Algorithm, Use: spec.Use, Purpose: spec.Purpose, Kind: k}
 	if k == kek {

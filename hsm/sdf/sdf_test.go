@@ -107,16 +107,42 @@ func TestWhatSDFHasNotIsRefused(t *testing.T) {
 		wantErr(t, algorithm, err, hsm.ErrMechanism)
 	}
 	_, err := d.Generate(t.Context(), hsm.Spec{Label: "key", Algorithm: hsm.SM4})
-	wantErr(t, "no KEK configured", err, hsm.ErrNoIndex)
+	wantErr(t, "no KEK configured", err, hsm.ErrMechanism)
 
-	f := newFake(t, 1, 1, 1)
+	f := newFake(t, 0, 0, 1)
+	c := f.config(t, filepath.Join(t.TempDir(), "a"))
+	c.KEKs = []uint32{7}
+	d, err = open(t.Context(), f, c, Passwords{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	_, err = d.Generate(t.Context(), hsm.Spec{Label: "key", Algorithm: hsm.SM4})
+	wantErr(t, "a KEK that is not there", err, hsm.ErrNoIndex)
+
+	f = newFake(t, 1, 1, 1)
 	f.lacks = map[string]bool{"InternalDecrypt_ECC": true, "GenerateKeyWithKEK": true}
 	d = fakeDevice(t, f, "")
 	made(t, d, "ca", hsm.SM2, "") // what is missing hinders nothing else
 	_, err = d.Generate(t.Context(), hsm.Spec{Label: "key", Algorithm: hsm.SM2, Use: hsm.UseDecrypt})
 	wantErr(t, "a library that does not decrypt", err, hsm.ErrMechanism)
 	_, err = d.Generate(t.Context(), hsm.Spec{Label: "key", Algorithm: hsm.SM4})
-	wantErr(t, "a library without KEKs", err, hsm.ErrNoIndex)
+	wantErr(t, "a library without KEKs", err, hsm.ErrMechanism)
+}
+
+func TestAJoinTakesWhatSDFHasNot(t *testing.T) {
+	soft := hsmtest.Soft(t)
+	j, err := hsm.NewJoin([]hsm.Part{{Name: "machine", Device: fakeDevice(t, newFake(t, 1, 0, 0), "")}, {Name: "soft", Device: soft}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for algorithm, reference := range map[string]string{hsm.SM2: "machine/sign 1", hsm.P256: "soft/p256.key", hsm.SM4: "soft/sm4.key"} {
+		if k := made(t, j, algorithm, algorithm, ""); k.Reference != reference {
+			t.Errorf("%s went to %s", algorithm, k.Reference)
+		}
+	}
+	_, err = j.Generate(t.Context(), hsm.Spec{Label: "more", Algorithm: hsm.SM2})
+	wantErr(t, "a machine that is full does not let its keys go elsewhere", err, hsm.ErrNoIndex)
 }
 
 func TestWhatIsNotSM4IsNoticed(t *testing.T) {

@@ -69,6 +69,12 @@ func TestLibraryPassesTheSuite(t *testing.T) {
 	parseForeign(text).run(t)
 }
 
+// A device with a handful of indices, as vendors' test machines are, is tried as far as they go.
+func TestASmallLibraryPassesTheSuite(t *testing.T) {
+	m := newMachine(t, 3, 0, 0)
+	parseForeign("library=" + m.SDF + ";sign=1,2,3;pin-file=" + m.PINFile).run(t)
+}
+
 func TestTheDeviceTakenAwayUnderLoad(t *testing.T) {
 	m := newMachine(t, 2, 1, 1)
 	d := m.open(t)

@@ -50,7 +50,7 @@ func (d *Device) symmetric(ctx context.Context) (blockMode, error) {
 		return *known, nil
 	}
 	if len(d.cfg.KEKs) == 0 {
-		return blockMode{}, hsm.ErrNoIndex.With("SDF: no KEK index is configured")
+		return blockMode{}, hsm.ErrMechanism.With("SDF: no KEK index is configured")
 	}
 	mode, err := work(ctx, d, (*session).explore)
 	if err != nil {
@@ -66,6 +66,7 @@ func (d *Device) symmetric(ctx context.Context) (blockMode, error) {
 // after the key was closed and opened again, other blocks give another one, and where an encryption pair lets us bring a
 // key of our own in, the result is SM4's.
 func (s *session) explore() (blockMode, error) {
+	able := false
 	for _, index := range s.d.cfg.KEKs {
 		if err := s.right(place{kek, index}); err != nil {
 			return blockMode{}, err
@@ -73,6 +74,7 @@ func (s *session) explore() (blockMode, error) {
 		for _, wrap := range []uint32{s.d.cfg.Algorithms.SM4ECB, s.d.cfg.Algorithms.SM4CBC} {
 			wrapped, key, err := s.make(wrap, index)
 			if f := (*failure)(nil); errors.As(err, &f) && f.class() != classDevice && f.class() != classRight {
+				able = able || f.class() != classLacks
 				s.d.cfg.Log.Info("SDF KEK is passed over", "index", index, "algorithm", wrap, "error", err)
 				continue
 			}
@@ -86,6 +88,9 @@ func (s *session) explore() (blockMode, error) {
 			}
 			return mode, s.knownAnswer(mode.chained)
 		}
+	}
+	if !able {
+		return blockMode{}, hsm.ErrMechanism.With("SDF: the device makes no keys under a KEK")
 	}
 	return blockMode{}, hsm.ErrNoIndex.With("SDF: none of the KEK indices %v makes a key", s.d.cfg.KEKs)
 }
