@@ -113,9 +113,6 @@ type Destruction struct {
 const (
 	// knownAfter is how long a version is known before it works: nodes look for new keys each FollowEvery.
 	knownAfter = 30 * time.Second
-	// seenAfter is the same for keys of the database, where each transaction looks first whether the keys have changed: longer
-	// than the time between that look and the reading of a row.
-	seenAfter = 5 * time.Second
 	// FollowEvery is how often nodes look for new keys.
 	FollowEvery = 5 * time.Second
 	// publishedFor is how long a token key is published before it signs: relying parties may keep the key set for 5 minutes.
@@ -199,8 +196,8 @@ func (p Progress) delay() time.Duration {
 	switch p.Way {
 	case Announced:
 		return publishedFor
-	case Resealed:
-		return seenAfter
+	case Resealed: // each transaction looks whether the keys have changed, and a change waits for those that looked
+		return 0
 	}
 	return knownAfter
 }
