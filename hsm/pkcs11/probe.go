@@ -12,15 +12,15 @@ import (
 
 // abilities are what the device lists, the profile gives a code for and the probe has shown.
 type abilities struct {
-	sm2Sign, sm2Message    bool
-	sm2Form, ecdsaForm     string
-	p256, rsa              bool
-	decrypt                string // "", byMechanism, byECDH
-	cipherForm             string
-	wrappedPoint           bool // ECDH takes the point in an OCTET STRING
-	sm4GCM, sm4ECB         uint // mechanisms; 0 = none
-	aesGCM, aesECB         uint
-	sm4, aes, hmac, inside bool
+	sm2Sign, sm2Message           bool
+	sm2Form, ecdsaForm            string
+	p256, rsa                     bool
+	decrypt                       string // "", byMechanism, byECDH
+	cipherForm                    string
+	wrappedPoint                  bool // ECDH takes the point in an OCTET STRING
+	sm4GCM, sm4ECB                uint // mechanisms; 0 = none
+	aesGCM, aesECB                uint
+	sm4, aes, hmac, wraps, inside bool
 }
 
 // make reports whether such a key can be made.
@@ -43,13 +43,8 @@ func (a abilities) make(spec hsm.Spec) bool {
 	return a.hmac
 }
 
-// prove finds out what the device can do and puts the profile's claims to the test with session keys. What the device does not
-// list is not there; what it lists and does differently is hsm.ErrProfile.
-func (d *Device) prove(s *session, list []*p11.Mechanism) error {
-	p, listed := d.profile, map[uint]bool{}
-	for _, m := range list {
-		listed[m.Mechanism] = true
-	}
+// claims is what the device lists and the profile has a code for.
+func (p *Profile) claims(listed map[uint]bool) abilities {
 	has := func(codes ...uint) bool {
 		for _, code := range codes {
 			if code == 0 || !listed[code] {
@@ -62,27 +57,39 @@ func (d *Device) prove(s *session, list []*p11.Mechanism) error {
 	if p.Codes.SM2KeyPair != 0 {
 		pair = p.Codes.SM2KeyPair
 	}
-	d.can = abilities{
+	a := abilities{
 		sm2Sign: has(pair, p.Codes.SM2Sign), sm2Form: p.SM2Signature, ecdsaForm: p.ECDSASignature,
-		p256: has(p11.CKM_EC_KEY_PAIR_GEN, p11.CKM_ECDSA), rsa: listed[p11.CKM_RSA_PKCS_KEY_PAIR_GEN] && has(p11.CKM_RSA_PKCS, p11.CKM_RSA_PKCS_PSS),
-		cipherForm: p.SM2Ciphertext, hmac: has(p11.CKM_GENERIC_SECRET_KEY_GEN, p.Codes.HMACSM3),
+		p256: has(p11.CKM_EC_KEY_PAIR_GEN, p11.CKM_ECDSA),
+		rsa:  listed[p11.CKM_RSA_PKCS_KEY_PAIR_GEN] && has(p11.CKM_RSA_PKCS, p11.CKM_RSA_PKCS_PSS), // the first is code 0
+		hmac: has(p11.CKM_GENERIC_SECRET_KEY_GEN, p.Codes.HMACSM3), cipherForm: p.SM2Ciphertext,
 	}
-	d.can.sm2Message = !d.can.sm2Sign && has(pair, p.Codes.SM2SignMessage)
+	a.sm2Message = !a.sm2Sign && has(pair, p.Codes.SM2SignMessage)
 	switch {
 	case has(pair, p.Codes.SM2Decrypt):
-		d.can.decrypt = byMechanism
+		a.decrypt = byMechanism
 	case has(pair, p11.CKM_ECDH1_DERIVE):
-		d.can.decrypt = byECDH
+		a.decrypt = byECDH
 	}
 	if has(p.Codes.SM4Key) && p.Codes.KeySM4 != 0 {
-		d.can.sm4GCM, d.can.sm4ECB = when(has(p.Codes.SM4GCM), p.Codes.SM4GCM), when(has(p.Codes.SM4ECB), p.Codes.SM4ECB)
+		a.sm4GCM, a.sm4ECB = when(has(p.Codes.SM4GCM), p.Codes.SM4GCM), when(has(p.Codes.SM4ECB), p.Codes.SM4ECB)
 	}
 	if has(p11.CKM_AES_KEY_GEN) {
-		d.can.aesGCM, d.can.aesECB = when(has(p11.CKM_AES_GCM), p11.CKM_AES_GCM), when(has(p11.CKM_AES_ECB), p11.CKM_AES_ECB)
+		a.aesGCM, a.aesECB = when(has(p11.CKM_AES_GCM), p11.CKM_AES_GCM), when(has(p11.CKM_AES_ECB), p11.CKM_AES_ECB)
 	}
-	d.can.sm4, d.can.aes = d.can.sm4ECB != 0, d.can.aesECB != 0 // without ECB a secret key could not be told from another
-	wraps := has(p.keyWrap())
-	if p.Probe == probeNone {
+	a.sm4, a.aes = a.sm4ECB != 0, a.aesECB != 0 // without ECB a secret key could not be told from another
+	a.wraps = a.sm2Sign && a.aes && has(p.keyWrap())
+	return a
+}
+
+// prove puts the profile's claims to the test with session keys. What the device does not list is not there; what it lists and
+// does differently is hsm.ErrProfile.
+func (d *Device) prove(s *session, list []*p11.Mechanism) error {
+	listed := map[uint]bool{}
+	for _, m := range list {
+		listed[m.Mechanism] = true
+	}
+	d.can = d.profile.claims(listed)
+	if d.profile.Probe == probeNone {
 		return nil
 	}
 	for _, test := range []struct {
@@ -96,13 +103,13 @@ func (d *Device) prove(s *session, list []*p11.Mechanism) error {
 		{d.can.sm4, "SM4", func(s *session) error { return s.proveSecret(hsm.SM4) }},
 		{d.can.aes, "AES", func(s *session) error { return s.proveSecret(hsm.AES256) }},
 		{d.can.hmac, "HMAC-SM3", (*session).proveHMAC},
-		{d.can.sm2Sign && d.can.aes && wraps, "opening keys inside", (*session).proveInside},
+		{d.can.wraps, "opening keys inside", (*session).proveInside},
 	} {
 		if !test.applies {
 			continue
 		}
 		if err := test.run(s); err != nil {
-			return p.contradiction(test.name, err)
+			return d.profile.contradiction(test.name, err)
 		}
 	}
 	return nil
