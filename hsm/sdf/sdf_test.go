@@ -15,13 +15,13 @@ var missing = []string{hsm.P256, hsm.RSA2048, hsm.RSA3072, hsm.AES256, hsm.HMACS
 
 func TestEveryHabitOfLibrariesPassesTheSuite(t *testing.T) {
 	for name, habit := range map[string]func(*fake){
-		"standard":         func(*fake) {},
-		"arrays of 32":     func(f *fake) { f.array = 32 },
-		"CBC only":         func(f *fake) { f.noECB = true },
-		"as SoftSDF":       func(f *fake) { f.noECB, f.issuer, f.refusal = true, "GmSSL Project", 0x01000100 },
-		"nothing besides":  func(f *fake) { f.lacks = map[string]bool{"GetDeviceInfo": true, "ImportKeyWithISK_ECC": true} },
-		"two sessions":     func(f *fake) { f.sessions = 2 },
-		"one session only": func(f *fake) { f.sessions = 1 },
+		"standard":               func(*fake) {},
+		"arrays of 32, CBC only": func(f *fake) { f.array, f.noECB = 32, true },
+		"as SoftSDF":             func(f *fake) { f.noECB, f.issuer, f.refusal = true, "GmSSL Project", 0x01000100 },
+		"two sessions, nothing besides": func(f *fake) {
+			f.sessions, f.lacks = 2, map[string]bool{"GetDeviceInfo": true, "ImportKeyWithISK_ECC": true}
+		},
+		"one session": func(f *fake) { f.sessions = 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, 80, 8, 1)
