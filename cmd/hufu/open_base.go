@@ -120,7 +120,7 @@ func databaseFile(cfg Config) error {
 
 // openKeys opens the master key and the data keys of the database, and completes or voids keys left half-made.
 func (s *server) openKeys(ctx context.Context, _ openOptions) (err error) {
-	if s.keys, err = keys.New(keys.Config{Store: s.db.Keys(), Device: s.device, Now: s.now}); err != nil {
+	if s.keys, err = keys.New(keys.Config{Store: s.db.Keys(), Device: s.device, MasterAlgorithm: s.cfg.Master, Now: s.now}); err != nil {
 		return err
 	}
 	if err := s.confirmSample(ctx); err != nil {

@@ -68,7 +68,7 @@ func (s *server) openAuthority(ctx context.Context, o openOptions) error {
 
 func (s *server) openSeals(ctx context.Context, _ openOptions) error {
 	by := actor.ForSystem("seal")
-	if _, err := s.keys.Ensure(ctx, by, "seal-master", keys.Master, keys.SM4); err != nil {
+	if err := s.keys.EnsureMaster(ctx, by, "seal-master"); err != nil {
 		return fmt.Errorf("master key of the seals: %w", err)
 	}
 	many, err := s.keys.Many(by, keys.ManySeal, "seal-master")
