@@ -196,6 +196,9 @@ func TestPkcs11ToolSignsAndOpensslVerifies(t *testing.T) {
 	if out := tool(t, k, "-l", "--pin", k.PIN, "-O"); strings.Count(out, "key 0") != 4 || strings.Count(out, "never extractable") != 2 {
 		t.Errorf("objects: %s", out)
 	}
+	if out := tool(t, k, "-l", "--pin", k.PIN, "--session-rw", "--allow-sw", "-t"); !strings.Contains(out, "No errors") || !strings.Contains(out, "SHA256-RSA-PKCS: OK") {
+		t.Errorf("its own test: %s", out)
+	}
 	if out := tool(t, k, "-L"); !strings.Contains(out, k.Label) || !strings.Contains(out, "Hufu soft token") || !strings.Contains(out, "for trying and testing only") {
 		t.Errorf("slots: %s", out)
 	}

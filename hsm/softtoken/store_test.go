@@ -74,6 +74,10 @@ func TestProcessesShareAStore(t *testing.T) {
 	}
 }
 
+func TestOneProcessUsesTwoStores(t *testing.T) {
+	check(t, watched(t, "neutral"), "neutral", "two", watched(t, "neutral").Module)
+}
+
 // A process killed while it makes keys leaves whole keys, at most one public half without its private one, and nothing else.
 func TestKilledWhileGenerating(t *testing.T) {
 	k := watched(t, "neutral")

@@ -128,6 +128,34 @@ static void generate(const struct codes *c, int n)
 	}
 }
 
+/* A second copy of the module in this process is another device: its own store, handles and login. */
+static void two(const struct codes *c, const char *path)
+{
+	CK_FUNCTION_LIST *first = p11;
+	CK_RV (*list)(CK_FUNCTION_LIST **);
+	CK_OBJECT_HANDLE pub, prv;
+	CK_TOKEN_INFO a, b;
+	CK_SESSION_HANDLE s = logged_in(), t;
+	make_pair(s, c->pair, c->sm2_type, 1, "first", &pub, &prv);
+	void *lib = dlopen(path, RTLD_NOW);
+	CHECK(lib != NULL);
+	*(void **)&list = dlsym(lib, "C_GetFunctionList");
+	MUST(list(&p11));
+	EXPECT(CKR_CRYPTOKI_NOT_INITIALIZED, p11->C_GetInfo(&(CK_INFO){.flags = 0}));
+	MUST(p11->C_Initialize(NULL));
+	MUST(first->C_GetTokenInfo(0, &a));
+	MUST(p11->C_GetTokenInfo(0, &b));
+	CHECK(memcmp(a.serialNumber, b.serialNumber, sizeof a.serialNumber) != 0);
+	t = session();
+	CHECK(count(t, CKO_PUBLIC_KEY) == 0);
+	MUST(p11->C_Login(t, CKU_USER, (CK_BYTE *)pin, strlen(pin)));
+	make_pair(t, c->pair, c->sm2_type, 1, "second", &pub, &prv);
+	MUST(p11->C_Finalize(NULL));
+	dlclose(lib);
+	p11 = first;
+	CHECK(count(s, CKO_PRIVATE_KEY) == 1);
+}
+
 static void login_only(const char *with)
 {
 	CK_SESSION_HANDLE s = session();
@@ -169,6 +197,8 @@ int main(int argc, char **argv)
 		run_faults(c, argv[5]);
 	else if (strcmp(what, "generate") == 0)
 		generate(c, atoi(argv[5]));
+	else if (strcmp(what, "two") == 0)
+		two(c, argv[5]);
 	else if (strcmp(what, "login") == 0)
 		login_only(argv[5]);
 	else if (strcmp(what, "count") == 0) {
