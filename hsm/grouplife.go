@@ -128,7 +128,7 @@ func (g *Group) Destroy(ctx context.Context, label string) error {
 		return err
 	}
 	for _, m := range g.members {
-		if err := m.Device.Health(ctx); err != nil {
+		if _, err := m.Device.Keys(ctx); err != nil {
 			return fmt.Errorf("destroy key %q in all devices: %s: %w", label, m.Name, err)
 		}
 	}
