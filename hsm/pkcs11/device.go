@@ -89,6 +89,7 @@ func Open(ctx context.Context, c Config, pin []byte) (hsm.Device, error) {
 func open(ctx context.Context, c Config, pin []byte) (*Device, error) {
 	mod, err := useModule(ctx, c.Module)
 	if err != nil {
+		clear(pin)
 		return nil, err
 	}
 	d := &Device{

@@ -16,7 +16,7 @@ func TestShippedProfiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"neutral", "sansec", "tass", "luna", "ep11", "softhsm"} {
+	for _, name := range []string{"neutral", "sansec", "tass", "luna", "ep11", "softhsm", "standard"} {
 		if p := all[name]; p == nil || p.Title.ZH == "" || p.Title.EN == "" {
 			t.Errorf("profile %s: %+v", name, p)
 		}

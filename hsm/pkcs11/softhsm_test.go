@@ -44,7 +44,9 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	os.Setenv("SOFTHSM2_CONF", filepath.Join(dir, "softhsm2.conf"))
+	if os.Getenv("HUFU_TEST_PKCS11") == "" || os.Getenv("SOFTHSM2_CONF") == "" { // else it is the foreign module's
+		os.Setenv("SOFTHSM2_CONF", filepath.Join(dir, "softhsm2.conf"))
+	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -55,6 +57,9 @@ func softHSMToken(t testing.TB) Config {
 	t.Helper()
 	if _, err := os.Stat(softHSM); err != nil {
 		absent(t, "SoftHSM2")
+	}
+	if dir, err := softHSMStore(); err != nil || os.Getenv("SOFTHSM2_CONF") != filepath.Join(dir, "softhsm2.conf") {
+		t.Skip("SOFTHSM2_CONF is the foreign module's: no tokens are made in its store")
 	}
 	label := "test-" + strings.ToLower(rand.Text())
 	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", "123456", "--so-pin", "12345678").CombinedOutput()
@@ -77,4 +82,14 @@ func opened(t testing.TB, c Config, pin string) *Device {
 func TestSoftHSM(t *testing.T) {
 	c := softHSMToken(t)
 	hsmtest.Run(t, func(t *testing.T) hsm.Device { return opened(t, c, "123456") }, hsm.SM2, hsm.SM4, hsm.HMACSM3)
+}
+
+// The profile for devices that nobody has written one for.
+func TestStandardProfile(t *testing.T) {
+	c := softHSMToken(t)
+	c.Profile = "standard"
+	d := opened(t, c, "123456")
+	if d.can.ecdsaForm != formRaw || !d.can.p256 || !d.can.rsa || !d.can.aes || d.can.sm2Sign || d.can.decrypt != byECDH {
+		t.Errorf("%+v", d.can)
+	}
 }
