@@ -98,6 +98,35 @@ func TestKeyRotation(t *testing.T) {
 	})
 }
 
+// Tokens under the secret of before hold until it is dropped, and another node that knows both takes the new ones.
+func TestSecretsRotate(t *testing.T) {
+	each(t, func(w *world) {
+		b, before, fresh := w.browser(), w.config().TokenSecret, bytes.Repeat([]byte{77}, 32)
+		old := b.login()
+		w.must(w.p.SetSecrets(before, [][]byte{fresh})) // to come: accepted, and makes nothing
+		w.alive(old.Access)
+		w.must(w.p.SetSecrets(fresh, [][]byte{before}))
+		w.alive(old.Access)
+		next := w.refresh(w.client, old.Refresh)
+		w.alive(next.Access)
+		w.must(w.p.SetSecrets(before, [][]byte{fresh})) // a node that is behind
+		w.alive(next.Access)
+		w.must(w.p.SetSecrets(before, nil))
+		w.dead(next.Access)
+		w.must(w.p.SetSecrets(fresh, nil))
+		w.alive(next.Access)
+		for _, bad := range [][]byte{nil, fresh[:31]} {
+			if err := w.p.SetSecrets(bad, nil); !errors.Is(err, oidc.ErrConfig) {
+				w.Errorf("a secret of %d octets: %v", len(bad), err)
+			}
+			if err := w.p.SetSecrets(fresh, [][]byte{bad}); !errors.Is(err, oidc.ErrConfig) {
+				w.Errorf("another secret of %d octets: %v", len(bad), err)
+			}
+		}
+		w.alive(next.Access)
+	})
+}
+
 func TestConfigurationIsChecked(t *testing.T) {
 	each(t, func(w *world) {
 		for name, change := range map[string]func(*oidc.Config){

@@ -27,6 +27,7 @@ var (
 // node is a process on a database: its own connections, its own opened keys.
 type node struct {
 	db     *store.DB
+	device keys.Device
 	keys   *keys.Keys
 	people *identity.Service
 	tries  login.Store
@@ -56,7 +57,7 @@ func cluster(t *testing.T, n int, f func(t *testing.T, nodes []node)) {
 				}))
 				people, err := identity.New(identity.Config{Store: db.Identity()})
 				fail(t, err)
-				nodes = append(nodes, node{db, k, people, db.Login()})
+				nodes = append(nodes, node{db, device, k, people, db.Login()})
 			}
 			f(t, nodes)
 		})
@@ -270,5 +271,85 @@ func TestKeysChangeBetweenTransactionsOnly(t *testing.T) {
 		}
 		close(goOn)
 		fail(t, <-done)
+	})
+}
+
+// stops lets so many changes through, as a process does that is killed then.
+type stops struct {
+	keys.Store
+	left *int
+}
+
+var errStopped = errors.New("the process stopped here")
+
+func (s stops) Update(ctx context.Context, f func(keys.W) error) error {
+	if *s.left--; *s.left < 0 {
+		return errStopped
+	}
+	return s.Store.Update(ctx, f)
+}
+
+// A rotation of the index key stopped at each step: rows of before and rows of now are found, and none is taken twice.
+func TestOverlapOfIndexKeysFindsAndRefusesBoth(t *testing.T) {
+	cluster(t, 2, func(t *testing.T, nodes []node) {
+		ctx := t.Context()
+		ids := map[int]string{}
+		check := func(when string) {
+			t.Helper()
+			for i, n := range nodes {
+				fresh := len(ids)
+				s, err := n.people.RegisterPerson(ctx, rotating, form(fresh))
+				fail(t, err)
+				ids[fresh] = s.ID
+				for _, who := range []int{0, fresh / 2, fresh} {
+					id := ids[who]
+					for j, other := range nodes {
+						if s, err := other.people.ByNumber(ctx, rotating, number(who)); err != nil || s.ID != id {
+							t.Fatalf("%s, node %d: person %d, new on node %d, is not found: %v", when, j, who, i, err)
+						}
+						found, err := other.people.Search(ctx, rotating, identity.Query{Text: fmt.Sprintf("138%08d", who)})
+						if err != nil || len(found.Subjects) != 1 {
+							t.Fatalf("%s, node %d: phone of person %d: %d found, %v", when, j, who, len(found.Subjects), err)
+						}
+						if _, err := other.people.RegisterPerson(ctx, rotating, form(who)); !errors.Is(err, identity.ErrNumberTaken) {
+							t.Fatalf("%s, node %d: person %d once more: %v", when, j, who, err)
+						}
+					}
+				}
+			}
+		}
+		check("before")
+		left := 2 // the intent, and the version that is known
+		stopping, err := keys.New(keys.Config{Store: stops{nodes[0].db.Keys(), &left}, Device: nodes[0].device})
+		fail(t, err)
+		p, err := stopping.BeginRotation(ctx, rotating, "data:index")
+		fail(t, err)
+		for step := 0; ; step++ {
+			check(fmt.Sprintf("after step %d", step))
+			left = 1
+			err := stopping.Advance(ctx, p.ID)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, errStopped) {
+				fail(t, err)
+			}
+		}
+		check("after all")
+		known := ids
+		opened, err := nodes[0].keys.DatabaseKeys(ctx)
+		fail(t, err)
+		if opened[keys.DataIndex].Current.Version != 2 {
+			t.Fatalf("version %d", opened[keys.DataIndex].Current.Version)
+		}
+		only := opened[keys.DataIndex]
+		only.All = map[uint32][]byte{2: only.Current.Key}
+		opened[keys.DataIndex] = only
+		fail(t, nodes[1].db.FollowFieldKeys(ctx, func(context.Context) (store.FieldKeys, error) { return store.FieldKeysOf(opened), nil }))
+		for who, id := range known {
+			if s, err := nodes[1].people.ByNumber(ctx, rotating, number(who)); err != nil || s.ID != id {
+				t.Errorf("person %d under the new key alone: %v", who, err)
+			}
+		}
 	})
 }

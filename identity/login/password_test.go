@@ -214,3 +214,41 @@ func TestSecretsAreOneWay(t *testing.T) {
 		}
 	}
 }
+
+// A new pepper makes new hashes at once; those of before compare, and are told to be stale, until their pepper goes.
+func TestPeppersRotate(t *testing.T) {
+	h, fresh := newTestHasher(t, cheap, pepper), bytes.Repeat([]byte{9}, 32)
+	ctx := t.Context()
+	stored, err := h.hash(ctx, "a1", "correct horse 9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(when, stored string, wantOK, wantStale bool) {
+		t.Helper()
+		ok, stale, err := h.compare(ctx, "a1", "correct horse 9", stored)
+		if ok != wantOK || stale != wantStale || wantOK && err != nil {
+			t.Errorf("%s: %v, stale %v, %v", when, ok, stale, err)
+		}
+	}
+	for _, peppers := range [][][]byte{{pepper, fresh}, {fresh, pepper}} {
+		if err := h.use(peppers); err != nil {
+			t.Fatal(err)
+		}
+		check("both known", stored, true, bytes.Equal(peppers[0], fresh))
+	}
+	next, err := h.hash(ctx, "a1", "correct horse 9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.use([][]byte{fresh}); err != nil {
+		t.Fatal(err)
+	}
+	check("the new hash", next, true, false)
+	check("the old hash without its pepper", stored, false, false)
+	for _, bad := range [][][]byte{nil, {fresh[:15]}} {
+		if h.use(bad) == nil {
+			t.Errorf("%d peppers were taken", len(bad))
+		}
+	}
+	check("after what was refused", next, true, false)
+}
