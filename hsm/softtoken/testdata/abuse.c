@@ -67,50 +67,69 @@ static void no_pointers(CK_SESSION_HANDLE s)
 	EXPECT(CKR_TEMPLATE_INCOMPLETE, p11->C_CreateObject(s, NULL, 0, &(CK_OBJECT_HANDLE){0}));
 }
 
+static void sign_and_verify(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE k, CK_BYTE *in, CK_ULONG n)
+{
+	CK_BYTE out[1024];
+	CK_ULONG room = n;
+	if (p11->C_SignInit(s, m, k) == CKR_OK && p11->C_Sign(s, in, n, out, &room) == CKR_BUFFER_TOO_SMALL) {
+		CHECK(room > n && room <= sizeof out);
+		CK_RV rv = p11->C_Sign(s, in, n, out, &room);
+		CHECK(rv == CKR_OK || rv == CKR_DATA_LEN_RANGE);
+	}
+	if (p11->C_VerifyInit(s, m, k) == CKR_OK)
+		CHECK(p11->C_Verify(s, in, n, in, 255 - n) != CKR_OK);
+}
+
+static void cipher(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE k, CK_BYTE *in, CK_ULONG n)
+{
+	CK_BYTE out[1024];
+	CK_ULONG room = sizeof out;
+	if (p11->C_EncryptInit(s, m, k) == CKR_OK && p11->C_Encrypt(s, in, n, out, &room) == CKR_OK)
+		CHECK(room <= sizeof out);
+	room = sizeof out;
+	if (p11->C_DecryptInit(s, m, k) == CKR_OK && p11->C_Decrypt(s, in, n, out, &room) == CKR_OK)
+		CHECK(room <= n);
+}
+
+static void carry(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE k, CK_OBJECT_HANDLE other, CK_BYTE *in, CK_ULONG n)
+{
+	CK_BYTE out[1024];
+	CK_ULONG room = sizeof out;
+	CK_OBJECT_HANDLE h;
+	if (p11->C_WrapKey(s, m, k, other, out, &room) == CKR_OK)
+		CHECK(room >= 16);
+	CHECK(p11->C_UnwrapKey(s, m, k, in, n, NULL, 0, &h) != CKR_OK);
+	CHECK(p11->C_DeriveKey(s, m, k, NULL, 0, &h) != CKR_OK);
+}
+
+static void one_mechanism(CK_SESSION_HANDLE s, CK_ULONG code, CK_OBJECT_HANDLE k, CK_OBJECT_HANDLE other)
+{
+	static const CK_ULONG sizes[] = {0, 1, 15, 16, 17, 31, 32, 33, 64, 255}, params[] = {0, 16, 48};
+	CK_BYTE in[256] = {1}, param[64] = {0};
+	for (size_t i = 0; i < 30; i++) {
+		CK_MECHANISM m = {code, param, params[i % 3]};
+		CK_ULONG n = sizes[i / 3];
+		sign_and_verify(s, &m, k, in, n);
+		cipher(s, &m, k, in, n);
+		carry(s, &m, k, other, in, n);
+	}
+}
+
 /* Every mechanism with every size of parameter and input, on keys of every kind. */
 static void mechanisms(const struct codes *c, CK_SESSION_HANDLE s)
 {
 	CK_MECHANISM_TYPE all[128];
 	CK_OBJECT_HANDLE k[8];
 	CK_ULONG n = 128;
-	CK_BYTE out[1024], in[256] = {1}, param[64];
-	static const CK_ULONG sizes[] = {0, 1, 15, 16, 17, 31, 32, 33, 64, 255};
 	make_pair(s, c->pair, c->sm2_type, 0, "a", &k[0], &k[1]);
 	make_pair(s, CKM_EC_KEY_PAIR_GEN, CKK_EC, 0, "b", &k[2], &k[3]);
 	make_pair(s, CKM_RSA_PKCS_KEY_PAIR_GEN, CKK_RSA, 0, "c", &k[4], &k[5]);
 	k[6] = make_secret(s, CKM_AES_KEY_GEN, 32, 0, 1, "d");
 	k[7] = make_secret(s, c->sm4_key, 16, 0, 1, "e");
 	MUST(p11->C_GetMechanismList(0, all, &n));
-	memset(param, 0, sizeof param);
 	for (CK_ULONG i = 0; i < n; i++)
 		for (int key = 0; key < 8; key++)
-			for (size_t z = 0; z < sizeof sizes / sizeof sizes[0]; z++)
-				for (size_t p = 0; p < 3; p++) {
-					static const CK_ULONG plen[] = {0, 16, 48};
-					CK_MECHANISM m = {all[i], param, plen[p]};
-					CK_ULONG room = sizes[z];
-					if (p11->C_SignInit(s, &m, k[key]) == CKR_OK && p11->C_Sign(s, in, sizes[z], out, &room) == CKR_BUFFER_TOO_SMALL) {
-						CHECK(room > sizes[z] && room <= sizeof out);
-						CK_RV rv = p11->C_Sign(s, in, sizes[z], out, &room);
-						CHECK(rv == CKR_OK || rv == CKR_DATA_LEN_RANGE);
-					}
-					if (p11->C_VerifyInit(s, &m, k[key]) == CKR_OK)
-						p11->C_Verify(s, in, sizes[z], in, sizes[9 - z]);
-					room = sizeof out;
-					if (p11->C_EncryptInit(s, &m, k[key]) == CKR_OK)
-						p11->C_Encrypt(s, in, sizes[z], out, &room);
-					room = sizeof out;
-					if (p11->C_DecryptInit(s, &m, k[key]) == CKR_OK)
-						p11->C_Decrypt(s, in, sizes[z], out, &room);
-					room = sizeof out;
-					if (p11->C_WrapKey(s, &m, k[key], k[7], out, &room) == CKR_OK)
-						CHECK(room >= 16);
-					CK_OBJECT_HANDLE h;
-					if (p11->C_UnwrapKey(s, &m, k[key], in, sizes[z], NULL, 0, &h) == CKR_OK)
-						CHECK(0);
-					if (p11->C_DeriveKey(s, &m, k[key], NULL, 0, &h) == CKR_OK)
-						CHECK(0);
-				}
+			one_mechanism(s, all[i], k[key], k[7]);
 }
 
 void run_abuse(const struct codes *c)
