@@ -2,13 +2,11 @@ package api
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/pem"
 	"time"
 
 	"hufu/certs"
 	"hufu/internal/actor"
-	"hufu/internal/gm"
 	"hufu/keys"
 )
 
@@ -31,11 +29,7 @@ type versionView struct {
 func viewVersion(lang string, v keys.Version) versionView {
 	out := versionView{
 		Key: v.Label, Version: v.Number, Purpose: v.Purpose, Algorithm: v.Algorithm, State: v.State, Made: v.Made, Activated: v.Activated,
-		Retired: v.Retired, Destroyed: v.Destroyed,
-	}
-	if len(v.Public) > 0 {
-		print := gm.SM3(v.Public)
-		out.Public = hex.EncodeToString(print[:])
+		Retired: v.Retired, Destroyed: v.Destroyed, Public: v.Fingerprint(),
 	}
 	return out.rotated(lang, v.Purpose)
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -45,6 +46,15 @@ type Version struct {
 
 // String names the version as the record does: label/number.
 func (v Version) String() string { return fmt.Sprintf("%s/%d", v.Label, v.Number) }
+
+// Fingerprint is the SM3 of the public half in hexadecimal, as the record names it; "" for a secret key.
+func (v Version) Fingerprint() string {
+	if len(v.Public) == 0 {
+		return ""
+	}
+	print := gm.SM3(v.Public)
+	return hex.EncodeToString(print[:])
+}
 
 // PublicKey decodes the public half: *ecdsa.PublicKey or *rsa.PublicKey, nil for a secret key.
 func (v Version) PublicKey() (crypto.PublicKey, error) {
