@@ -23,13 +23,14 @@ type Device struct {
 	pin     []byte // for logging in again; cleared on Close
 	can     abilities
 
-	life    context.Context // ends with Close
-	end     context.CancelFunc
-	places  chan struct{} // one for each operation on the device; full = all sessions work
-	idle    chan *session
-	making  chan struct{} // lock: one key is made or destroyed at a time
-	linking chan struct{} // lock: connecting and logging in
-	asking  chan struct{} // lock: one question of Health at a time, which needs no place
+	patience time.Duration   // of Close
+	life     context.Context // ends with Close
+	end      context.CancelFunc
+	places   chan struct{} // one for each operation on the device; full = all sessions work
+	idle     chan *session
+	making   chan struct{} // lock: one key is made or destroyed at a time
+	linking  chan struct{} // lock: connecting and logging in
+	asking   chan struct{} // lock: one question of Health at a time, which needs no place
 
 	restoring sync.WaitGroup
 	abandoned atomic.Int64 // operations whose caller has gone and which the device has not let go
@@ -39,7 +40,7 @@ type Device struct {
 	closed   bool
 	pinFault error         // the token refused the PIN: nothing is tried any more
 	lost     error         // the circuit is open
-	trip1    chan struct{} // closed when the circuit opens
+	cut      chan struct{} // closed when the circuit opens
 	link     *link
 	epoch    uint64 // of object handles; those of an earlier epoch are found again
 	token    p11.TokenInfo
@@ -93,7 +94,7 @@ func open(ctx context.Context, c Config, pin []byte) (*Device, error) {
 		return nil, err
 	}
 	d := &Device{
-		cfg: c, mod: mod, pin: pin, cache: map[string][]*key{}, trip1: make(chan struct{}),
+		cfg: c, mod: mod, pin: pin, patience: closeTime, cache: map[string][]*key{}, cut: make(chan struct{}),
 		making: make(chan struct{}, 1), linking: make(chan struct{}, 1), asking: make(chan struct{}, 1),
 	}
 	d.life, d.end = context.WithCancel(context.Background())
@@ -224,8 +225,8 @@ func (d *Device) ask(ctx context.Context) error {
 	return d.judge(d.profile.classOf(err), "health of token "+d.cfg.Token, err)
 }
 
-// Close ends all use. Calls under way are finished; those that the device does not let go within ten seconds are left behind,
-// with the module as it is, and reported.
+// Close ends all use. Calls under way are finished; those that the device does not let go within ten seconds are reported and
+// left to themselves: the module stays as it is until the last of them has come back.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	if d.closed {
@@ -236,32 +237,25 @@ func (d *Device) Close() error {
 	d.mu.Unlock()
 	d.end()
 	d.mod.part(d)
-	if !d.settled(closeTime) {
+	done := make(chan error, 1)
+	go func() { done <- d.finish() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(d.patience):
 		return hsm.ErrUnavailable.With("close token %s: calls have not come back, %d of them abandoned", d.cfg.Token, d.abandoned.Load())
 	}
+}
+
+// finish waits for the operations under way and the attempts to bring the device back, and then lets everything go.
+func (d *Device) finish() error {
+	for range cap(d.places) {
+		d.places <- struct{}{}
+	}
+	d.restoring.Wait()
 	d.dropSessions()
 	clear(d.pin)
 	return d.mod.leaveModule(closeTime)
-}
-
-// settled waits for the operations under way and the attempts to bring the device back, at most so long.
-func (d *Device) settled(wait time.Duration) bool {
-	done := make(chan struct{})
-	go func() { d.restoring.Wait(); close(done) }()
-	deadline := time.After(wait)
-	for range cap(d.places) {
-		select {
-		case d.places <- struct{}{}:
-		case <-deadline:
-			return false
-		}
-	}
-	select {
-	case <-done:
-		return true
-	case <-deadline:
-		return false
-	}
 }
 
 // dropSessions closes the sessions of this device alone; the login ends with the last one of the process.

@@ -107,3 +107,38 @@ func TestSlowDeviceAndClose(t *testing.T) {
 		t.Error("the PIN is still in memory")
 	}
 }
+
+// A device that does not let a call go does not hold Close; the library is not finalized under the call, and is when it comes back.
+func TestCloseWhileTheDeviceHangs(t *testing.T) {
+	k, c := softToken(t, "neutral")
+	d := opened(t, c, k.PIN)
+	uses := keysOf(t, d)
+	d.patience = 100 * time.Millisecond
+	k.Disturb(t, "hang")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if err := uses["sign"](ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	if err := d.Close(); !errors.Is(err, hsm.ErrUnavailable) {
+		t.Errorf("close: %v", err)
+	}
+	if err := uses["sign"](t.Context()); !errors.Is(err, hsm.ErrClosed) {
+		t.Errorf("after close: %v", err)
+	}
+	k.Disturb(t)
+	eventually(t, func() error {
+		loaded.lock <- struct{}{}
+		defer func() { <-loaded.lock }()
+		if len(loaded.list) != 0 {
+			return errors.New("the module is still loaded")
+		}
+		return nil
+	})
+	if err := uses["sign"](t.Context()); !errors.Is(err, hsm.ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+	if err := opened(t, c, k.PIN).Health(t.Context()); err != nil {
+		t.Errorf("opened again: %v", err)
+	}
+}

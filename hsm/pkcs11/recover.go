@@ -25,7 +25,7 @@ func (d *Device) trip(cause error) {
 		return
 	}
 	d.lost = hsm.ErrUnavailable.With("token %s is lost and being brought back: %w", d.cfg.Token, cause)
-	close(d.trip1)
+	close(d.cut)
 	var seen uint64
 	if d.link != nil {
 		seen = d.link.gen
@@ -38,7 +38,7 @@ func (d *Device) trip(cause error) {
 func (d *Device) tripped() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.trip1
+	return d.cut
 }
 
 // restore tries until the device works, the PIN is refused, or the device is closed.
@@ -48,7 +48,7 @@ func (d *Device) restore(seen uint64) {
 		err := d.restoreOnce(seen, try)
 		if err == nil {
 			d.mu.Lock()
-			d.lost, d.trip1 = nil, make(chan struct{})
+			d.lost, d.cut = nil, make(chan struct{})
 			d.mu.Unlock()
 			d.vague.Store(0)
 			d.cfg.Log.Info("the token works again", "token", d.cfg.Token, "tries", try+1)
