@@ -128,6 +128,36 @@ func TestDoctorOnHardware(t *testing.T) {
 	wants(t, said, `FAILED device pkcs11 hufu-\S+: `, `ok     database`)
 }
 
+// The whole server on an SDF device, with the software key store for what SDF does not know; the devices are told one by one.
+func TestServerOnSDF(t *testing.T) {
+	t.Parallel()
+	d := newOperator(t, "neutral", "")
+	d.token.MakeSDFKeys(t, "sign", 1, 12)
+	d.token.MakeSDFKeys(t, "encrypt", 1, 1)
+	d.token.MakeSDFKeys(t, "kek", 1, 3)
+	d.write(`data: %q
+hsm:
+  - driver: sdf
+    module: %q
+    pin_file: %q
+    assignments: %q
+    signing: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    encryption: [1]
+    keks: [1, 2, 3]
+  - driver: soft
+`, filepath.Join(d.dir, "data"), d.token.SDF, d.token.PINFile, filepath.Join(d.dir, "assignments"))
+	_, errs := d.do(1, "doctor") // nothing is made by looking
+	wants(t, errs, "the lines above say what")
+	d.do(0, "init")
+	said, _ := d.do(0, "doctor")
+	wants(t, said, `ok     device sdf`, `serial +\S`, `indices \(sign\) +\d+ of 12 in use`, `indices \(kek\) +\d of 3 in use`, `key ca-root\.v1\.\S+ +sm2, sign +ca-root +SM3 [0-9a-f]{64}`,
+		`key master\.v1\.\S+ +sm4, wrap`, `ok     key store in `)
+	d.do(0, "init") // and it opens again
+	d.token.Disturb(t, "removed")
+	said, _ = d.do(1, "doctor")
+	wants(t, said, `FAILED device sdf: `)
+}
+
 // A wrong PIN is shown to the token once, by each command that a person starts, and never by the program itself.
 func TestAWrongPINIsTriedOnce(t *testing.T) {
 	t.Parallel()
