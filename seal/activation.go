@@ -57,7 +57,7 @@ func (s *Service) Activate(ctx context.Context, by actor.Actor, code string, c C
 		if now, err = w.Seal(code); err != nil {
 			return err
 		}
-		return w.SetStood(stood, false)
+		return w.SetStood(stood)
 	})
 	if err == nil && now.State != Active { // the freezing came between and did not see it
 		err = ErrFrozen.With("seal %s became %s", code, now.State)
@@ -88,6 +88,9 @@ func (s *Service) Activations(ctx context.Context, by actor.Actor, code string) 
 	return s.activations(ctx, seal)
 }
 
+// stoodShown is how many of a seal's activations are looked through; the keeper of keys tells of fewer.
+const stoodShown = 1000
+
 func (s *Service) activations(ctx context.Context, seal Seal) ([]Activation, error) {
 	all, err := s.Keys.Standings(ctx, seal.KeyID)
 	if err != nil {
@@ -95,7 +98,7 @@ func (s *Service) activations(ctx context.Context, seal Seal) ([]Activation, err
 	}
 	var stood []Stood
 	if err := s.Store.View(ctx, func(r R) (err error) {
-		stood, err = r.Stood(seal.Code)
+		stood, err = r.Stood(seal.Code, stoodShown)
 		return err
 	}); err != nil {
 		return nil, err
@@ -140,7 +143,19 @@ func (s *Service) end(ctx context.Context, by actor.Actor, stood Stood) error {
 			return fmt.Errorf("end activation %s: %w", stood.ID, err)
 		}
 	}
-	return s.Store.Update(ctx, func(w W) error { return w.SetStood(stood, true) })
+	return s.ended(ctx, stood)
+}
+
+func (s *Service) ended(ctx context.Context, all ...Stood) error {
+	return s.Store.Update(ctx, func(w W) error {
+		for _, one := range all {
+			one.Ended = true
+			if err := w.SetStood(one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // endAll ends the standing activations of a seal that stopped working.
@@ -171,9 +186,12 @@ func (s *Service) endStale(ctx context.Context, seal Seal) error {
 	if err != nil {
 		return err
 	}
-	may := map[string]bool{}
+	may, over := map[string]bool{}, []Stood(nil)
 	for _, a := range all {
 		if a.State != ActivationActive {
+			if a.By.Person != "" && !a.By.Ended {
+				over = append(over, a.By)
+			}
 			continue
 		}
 		ok, asked := may[a.By.Person]
@@ -193,7 +211,10 @@ func (s *Service) endStale(ctx context.Context, seal Seal) error {
 			}
 		}
 	}
-	return nil
+	if len(over) == 0 {
+		return nil
+	}
+	return s.ended(ctx, over...)
 }
 
 // stillUses tells whether a person may stamp with a seal now, in whatever capacity.

@@ -82,9 +82,9 @@ type R interface {
 	// UsesIntended lists uses that were intended before a time and neither done nor void.
 	UsesIntended(before time.Time, limit int) ([]Use, error)
 	Uses(seal string, before time.Time, limit int) ([]Use, error)
-	// Stood lists who made the standing activations of a seal that have not ended; StoodBy lists those that a person made,
-	// and those of the seals of an organisation.
-	Stood(seal string) ([]Stood, error)
+	// Stood lists who made the standing activations of a seal, newest first; StoodBy lists those that have not ended and that
+	// a person made, and those of the seals of an organisation.
+	Stood(seal string, limit int) ([]Stood, error)
 	StoodBy(subject string) ([]Stood, error)
 }
 
@@ -95,6 +95,7 @@ type Stood struct {
 	Person   string // subject id
 	Capacity actor.Capacity
 	At       time.Time
+	Ended    bool // seen to have ended; what the keeper of keys says counts
 }
 
 // Filter narrows a list of seals; zero fields do not.
@@ -117,8 +118,8 @@ type W interface {
 	AddUse(u Use) error
 	// EndUse moves a use from Intended to done or void, once: false when it is not there any more.
 	EndUse(id string, to UseState, result []byte, at time.Time) (bool, error)
-	// SetStood keeps who made a standing activation, or that it has ended.
-	SetStood(s Stood, ended bool) error
+	// SetStood keeps who made a standing activation, and that it has ended: what has ended stays so.
+	SetStood(s Stood) error
 	Record(e audit.Entry) error
 }
 

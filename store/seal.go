@@ -149,22 +149,22 @@ func (t sealTx) Uses(code string, before time.Time, limit int) ([]seal.Use, erro
 
 func scanStood(r scanner) (s seal.Stood, err error) {
 	var at int64
-	err = r.Scan(&s.ID, &s.Seal, &s.Person, &s.Capacity, &at)
+	err = r.Scan(&s.ID, &s.Seal, &s.Person, &s.Capacity, &at, &s.Ended)
 	s.At = fromMicros(at)
 	return s, err
 }
 
-func (t sealTx) Stood(code string) ([]seal.Stood, error) {
-	return list(t.tx, scanStood, `SELECT id, seal, person, capacity, at FROM seal_standing WHERE seal = $1 AND NOT ended ORDER BY at, id`, code)
+func (t sealTx) Stood(code string, limit int) ([]seal.Stood, error) {
+	return list(t.tx, scanStood, `SELECT id, seal, person, capacity, at, ended FROM seal_standing WHERE seal = $1 ORDER BY at DESC, id LIMIT $2`, code, limit)
 }
 
 func (t sealTx) StoodBy(subject string) ([]seal.Stood, error) {
-	return list(t.tx, scanStood, `SELECT id, seal, person, capacity, at FROM seal_standing WHERE person = $1 AND NOT ended
-		UNION SELECT p.id, p.seal, p.person, p.capacity, p.at FROM seal_standing p JOIN seal s ON s.code = p.seal WHERE s.owner = $1 AND NOT p.ended`, subject)
+	return list(t.tx, scanStood, `SELECT id, seal, person, capacity, at, ended FROM seal_standing WHERE person = $1 AND NOT ended
+		UNION SELECT p.id, p.seal, p.person, p.capacity, p.at, p.ended FROM seal_standing p JOIN seal s ON s.code = p.seal WHERE s.owner = $1 AND NOT p.ended`, subject)
 }
 
-func (t sealTx) SetStood(s seal.Stood, ended bool) error {
+func (t sealTx) SetStood(s seal.Stood) error {
 	_, err := t.exec(`INSERT INTO seal_standing (id, seal, person, capacity, at, ended) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (id) DO UPDATE SET ended = seal_standing.ended OR excluded.ended`, s.ID, s.Seal, s.Person, s.Capacity, micros(s.At), ended)
+		ON CONFLICT (id) DO UPDATE SET ended = seal_standing.ended OR excluded.ended`, s.ID, s.Seal, s.Person, s.Capacity, micros(s.At), s.Ended)
 	return err
 }

@@ -8,7 +8,7 @@ CREATE TABLE seal_standing (
     at       BIGINT NOT NULL,
     ended    BOOLEAN NOT NULL
 );
-CREATE INDEX seal_standing_seal ON seal_standing (seal) WHERE NOT ended;
+CREATE INDEX seal_standing_seal ON seal_standing (seal, at);
 CREATE INDEX seal_standing_person ON seal_standing (person) WHERE NOT ended;
 
 -- +goose Down
