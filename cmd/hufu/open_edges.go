@@ -32,7 +32,7 @@ func (s *server) openLicences(ctx context.Context, _ openOptions) error {
 func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 	pages := web.Config{
 		Origin: s.cfg.URL, Logins: s.login, People: s.identity, Certificates: s.ca, Activity: s.audit, Verifier: verifier{s},
-		Seals: s.seals, Kinds: s.sealKinds(), Hardware: s.hardware(), APIDocs: "/api/docs", RemoteIP: remoteIP(s.cfg.proxies()), Now: s.now, Log: s.log,
+		Seals: s.seals, Kinds: s.sealKinds(), Hardware: s.cfg.hardware(), APIDocs: "/api/docs", RemoteIP: remoteIP(s.cfg.proxies()), Now: s.now, Log: s.log,
 	}
 	if s.demo != nil {
 		pages.Samples = s.demo.samples()

@@ -6,10 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"hufu/ca"
 	"hufu/certs"
-	"hufu/hsm"
 	"hufu/identity"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
@@ -112,10 +112,15 @@ func (s *server) sealKinds() []web.Kind {
 	return kinds
 }
 
-// hardware tells whether the keys stand in a device and not in files, so that pages call them what they are.
-func (s *server) hardware() bool {
-	_, soft := s.device.(*hsm.Soft)
-	return !soft
+// hardware tells whether the master key of the seals stands in a device and not in files, so that pages call the seals' keys
+// what they are: it is made in the first entry that keeps its algorithm.
+func (c *Config) hardware() bool {
+	for _, d := range c.HSM {
+		if len(d.Algorithms) == 0 || slices.Contains(d.Algorithms, c.Master) {
+			return d.Driver != driverSoft
+		}
+	}
+	return false
 }
 
 // owners names the organisations that seals are for.
