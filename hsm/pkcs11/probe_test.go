@@ -155,3 +155,58 @@ func TestWrapOutlivesFirmware(t *testing.T) {
 		}
 	}
 }
+
+// A device that makes no session keys is taken at its profile's word, and one with short identifiers keeps no notes.
+func TestProfileWithoutProbeAndNotes(t *testing.T) {
+	k, c := softToken(t, "neutral")
+	c.ProfileFile = changed(t, "neutral", "probe: session", "probe: none", "sm2_ciphertext: auto", "sm2_ciphertext: der", "note: true", "note: false", "sm2_signature: raw", "sm2_signature: auto")
+	d := opened(t, c, k.PIN)
+	if _, err := d.Generate(t.Context(), hsm.Spec{Label: "p", Algorithm: hsm.SM2, Purpose: "ca"}); !errors.Is(err, hsm.ErrMechanism) {
+		t.Errorf("a purpose that would be lost: %v", err)
+	}
+	info, err := d.Generate(t.Context(), hsm.Spec{Label: "k", Algorithm: hsm.SM2})
+	if err != nil || !info.Created.IsZero() {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	if err := signOnce(t.Context(), d, "k", info.Public.(*ecdsa.PublicKey)); err != nil {
+		t.Error(err)
+	}
+	info, err = d.Generate(t.Context(), hsm.Spec{Label: "d", Algorithm: hsm.SM2, Use: hsm.UseDecrypt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := gm.Encrypt(info.Public.(*ecdsa.PublicKey), []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec, err := d.Decrypter(t.Context(), "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := dec.Decrypt(nil, der, nil); err != nil || string(got) != "x" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := d.Destroy(t.Context(), "k"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Ciphertexts that a stranger sends do not take the device away from others, whatever word it has for them.
+func TestBadDataDoesNotOpenTheCircuit(t *testing.T) {
+	d := opened(t, softHSMToken(t), "123456") // it says CKR_GENERAL_ERROR for a wrong tag
+	if _, err := d.Generate(t.Context(), hsm.Spec{Label: "m", Algorithm: hsm.AES256}); err != nil {
+		t.Fatal(err)
+	}
+	wrapped, err := d.Wrap(t.Context(), "m", []byte("x"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 * vagueLimit {
+		if _, err := d.Unwrap(t.Context(), "m", wrapped, []byte("another")); !errors.Is(err, hsm.ErrNotAuthentic) {
+			t.Fatal(err)
+		}
+	}
+	if err := d.ready(t.Context()); err != nil {
+		t.Errorf("the circuit opened: %v", err)
+	}
+}

@@ -134,6 +134,9 @@ func (p *Profile) check() error {
 	if p.Name == "" || p.Proven == "" {
 		return errors.New("name and proven must be there")
 	}
+	if p.Probe == probeNone && p.Codes.SM2Decrypt != 0 && p.SM2Ciphertext == formAuto {
+		return errors.New("without a probe sm2_ciphertext cannot be auto")
+	}
 	if p.MaxMessage < 0 || p.Sessions < 0 || (p.MaxMessage > 0 && p.MaxMessage < 256) {
 		return errors.New("max_message must be 0 or at least 256, sessions not negative")
 	}

@@ -41,6 +41,7 @@ func TestProfilesAreReadStrictly(t *testing.T) {
 		"unknown attribute": {"exclude: []", "exclude: [COLOUR]"},
 		"no name":           {"name: neutral", "name: ''"},
 		"nothing proven":    {"proven: hsm/softtoken", "proven: ''"},
+		"form unknown":      {"probe: session", "probe: none"},
 		"tiny messages":     {"max_message: 0", "max_message: 10"},
 		"code of letters":   {"sm2_sign: 0xFFFFF002", "sm2_sign: abc"},
 		"negative code":     {"sm2_sign: 0xFFFFF002", "sm2_sign: -2"},

@@ -111,7 +111,7 @@ func attempt[T any](ctx context.Context, d *Device, what string, op func(s *sess
 		}
 		c := d.profile.classOf(err)
 		d.give(s, c)
-		again := tried[c] < retries[c]
+		again := tried[c] < retries[c] && ctx.Err() == nil
 		if again && c == classLogin && s != nil {
 			if lost := d.relogin(ctx, s.epoch); lost != nil {
 				err, again = lost, false
