@@ -326,3 +326,25 @@ func TestStopWhileOpening(t *testing.T) {
 		t.Errorf("exit code %d, said %q and %q", code, out.String(), errs.String())
 	}
 }
+
+// A visitor who changes the sample seal's PIN, and so ends what stood, does not keep the demonstration from starting again.
+func TestTheDemonstrationStartsWithAnotherPIN(t *testing.T) {
+	t.Parallel()
+	r := startSample(t)
+	official, err := r.login(t.Context(), sampleTool, "liming", samplePassword, "official")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := map[string]any{"old": samplePIN, "new": "tiger-tally-21"}
+	if err := r.call(t.Context(), official.Access, "PUT", "/api/v1/seals/"+sampleSeal+"/pin", pin, nil); err != nil {
+		t.Fatal(err)
+	}
+	if needs, err := newStory(r.s.demo).needsPIN(t.Context()); err != nil || !needs {
+		t.Errorf("the story asks for the PIN: %v, %v", needs, err)
+	}
+	for _, step := range []func(context.Context) error{r.s.demo.makeSeal, r.s.demo.activateSeal, r.s.demo.issueLicence} {
+		if err := step(t.Context()); err != nil {
+			t.Errorf("the next start: %v", err)
+		}
+	}
+}
