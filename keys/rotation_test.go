@@ -415,3 +415,26 @@ func source(k *keys.Keys) func(context.Context) (store.FieldKeys, error) {
 		return store.FieldKeysOf(opened), err
 	}
 }
+
+// A master key changes its algorithm when it is rotated, and not before.
+func TestMasterChangesItsAlgorithmByRotation(t *testing.T) {
+	each(t, func(t *testing.T, r rig) {
+		ctx := t.Context()
+		ids := r.fill(t, "seal-master")
+		k, err := keys.New(keys.Config{Store: r.db.Keys(), Device: r.device, Now: r.clock.now, MasterAlgorithm: keys.AES256})
+		ok(t, "new", err)
+		ok(t, "ensure", k.EnsureMaster(ctx, system, "seal-master"))
+		_, err = k.Unlock(ctx)
+		ok(t, "unlock", err)
+		p, err := k.BeginRotation(ctx, chief, "seal-master")
+		ok(t, "begin", err)
+		r.finish(t, p.ID)
+		all, err := k.Versions(ctx, "seal-master")
+		if err != nil || len(all) != 2 || all[0].Algorithm != keys.SM4 || all[1].Algorithm != keys.AES256 || r.under(t, "seal-master", 1) {
+			t.Errorf("%+v, %v", all, err)
+		}
+		r.works(t, ids)
+		_, err = keys.New(keys.Config{Store: r.db.Keys(), Device: r.device, MasterAlgorithm: keys.SM2})
+		want(t, "a master key that signs", err, keys.ErrPurpose)
+	})
+}
