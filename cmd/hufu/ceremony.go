@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +88,7 @@ func (c *rootCeremony) Run(con *console) error {
 	mark := ""
 	if c.DryRun {
 		var end func()
-		if cfg, end, err = rehearsalPlace(cfg); err != nil {
+		if cfg, end, err = rehearsalPlace(con.ctx, cfg); err != nil {
 			return err
 		}
 		defer end()
@@ -105,6 +106,9 @@ func (c *rootCeremony) Run(con *console) error {
 	err = h.hold(con.ctx)
 	if err == nil {
 		h.farewell(con.out, c.DryRun)
+	}
+	if c.DryRun {
+		err = errors.Join(err, s.tidyTokens(context.WithoutCancel(con.ctx)))
 	}
 	return errors.Join(err, s.Close())
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"sync"
 	"time"
 
 	"hufu/ca"
@@ -21,6 +21,8 @@ func openForCeremony(ctx context.Context, cfg Config, o openOptions) (*server, e
 	}
 	s := &server{cfg: cfg, log: o.log, now: time.Now, name: rand.Text()}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	var alive sync.WaitGroup
+	s.onClose(func() error { alive.Wait(); return nil })
 	for _, floor := range []func(context.Context, openOptions) error{
 		s.openDevice, s.openStore, s.joinNodes, s.openKeys, s.openAudit, s.openIdentity, s.readAuthority,
 	} {
@@ -28,18 +30,8 @@ func openForCeremony(ctx context.Context, cfg Config, o openOptions) (*server, e
 			return nil, errors.Join(err, s.Close())
 		}
 	}
+	alive.Go(func() { s.stayAlive(s.life) }) // people type slowly
 	return s, nil
-}
-
-// rehearsalPlace is a configuration like the given one, in a temporary folder with a software key store; end removes it.
-func rehearsalPlace(cfg Config) (Config, func(), error) {
-	dir, err := os.MkdirTemp("", "hufu-rehearsal-")
-	if err != nil {
-		return cfg, nil, errData.With("%w", err)
-	}
-	cfg.Data, cfg.Database, cfg.DatabaseFile, cfg.PassphraseFile = dir, "", "", ""
-	cfg.fill()
-	return cfg, func() { _ = os.RemoveAll(dir) }, nil // the system clears its temporary folder if this cannot
 }
 
 // tellRoot says where the root's key is.
