@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	p11 "github.com/miekg/pkcs11"
+
 	"hufu/configs"
 	"hufu/hsm"
 	"hufu/internal/gm"
@@ -193,7 +195,7 @@ func TestProfileWithoutProbeAndNotes(t *testing.T) {
 
 // Ciphertexts that a stranger sends do not take the device away from others, whatever word it has for them.
 func TestBadDataDoesNotOpenTheCircuit(t *testing.T) {
-	d := opened(t, softHSMToken(t), "123456") // it says CKR_GENERAL_ERROR for a wrong tag
+	d := opened(t, softHSMToken(t), "123456")
 	if _, err := d.Generate(t.Context(), hsm.Spec{Label: "m", Algorithm: hsm.AES256}); err != nil {
 		t.Fatal(err)
 	}
@@ -204,6 +206,14 @@ func TestBadDataDoesNotOpenTheCircuit(t *testing.T) {
 	for range 3 * vagueLimit {
 		if _, err := d.Unwrap(t.Context(), "m", wrapped, []byte("another")); !errors.Is(err, hsm.ErrNotAuthentic) {
 			t.Fatal(err)
+		}
+	}
+	for _, code := range []uint{p11.CKR_GENERAL_ERROR, p11.CKR_FUNCTION_FAILED, p11.CKR_DEVICE_ERROR} {
+		for range 3 * vagueLimit {
+			err := hsm.ErrNotAuthentic.With("C_Decrypt: %w", p11.Error(code))
+			if got := d.judge(d.profile.classOf(err), "decrypt", err); !errors.Is(got, hsm.ErrNotAuthentic) {
+				t.Fatal(got)
+			}
 		}
 	}
 	if err := d.ready(t.Context()); err != nil {

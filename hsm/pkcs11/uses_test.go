@@ -116,3 +116,5 @@ func signOnce(ctx context.Context, d *Device, label string, public *ecdsa.Public
 	}
 	return err
 }
+
+func ecdsaOf(info hsm.Info) *ecdsa.PublicKey { return info.Public.(*ecdsa.PublicKey) }
