@@ -195,8 +195,11 @@ func TestStandingActivationsAreBounded(t *testing.T) {
 func TestStandingActivationsEndWithTheSeal(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.made()
-		w.activated(9, seal.KindDocument)
+		a := w.activated(9, seal.KindDocument)
 		w.must(w.Freeze(t.Context(), checker, code, "核查"))
+		if w.state(a.ID) != "withdrawn" {
+			t.Errorf("after the freezing it is %s", w.state(a.ID))
+		}
 		w.refused("while frozen", w.stamp(seal.KindDocument))
 		if _, err := w.Activate(t.Context(), stamper, code, seal.Consent{PIN: pin}, w.bounds(1, seal.KindDocument)); !errors.Is(err, seal.ErrFrozen) {
 			t.Errorf("activated while frozen: %v", err)
@@ -204,7 +207,7 @@ func TestStandingActivationsEndWithTheSeal(t *testing.T) {
 		w.must(w.Resume(t.Context(), checker, code))
 		w.refused("an activation from before the freezing", w.stamp(seal.KindDocument))
 
-		a := w.activated(9, seal.KindDocument) // a crash between freezing and ending
+		a = w.activated(9, seal.KindDocument) // a crash between freezing and ending
 		w.must(w.db.Seals().Update(t.Context(), func(tx seal.W) error {
 			_, err := tx.Move(code, seal.Frozen, "x", checker, w.now, seal.Active)
 			return err
