@@ -22,8 +22,8 @@ import (
 	"hufu/internal/gm"
 )
 
-// The rows of drivers measure one client on the soft token, whose work is done by OpenSSL in this process; a device of its own
-// would hide what the driver costs. The package verifies each signature; that is taken out of the first rows and told by the second.
+// The rows of drivers measure 8 clients on the soft token, whose work is done by OpenSSL in this process; a device of its own
+// would hide what the driver costs. The reference is a loop in C, with one session. The package verifies each signature; that is taken out of the first rows and told by the second.
 var deviceWorkloads = []workload{
 	{"hsm.pkcs11", "SM2 signatures per CPU-second, without their verification", "C_SignInit, C_Sign on the same token", 0.95, pkcs11Row(false)},
 	{"hsm.pkcs11.verified", "SM2 signatures per CPU-second, each verified", "C_SignInit, C_Sign on the same token", 0.8, pkcs11Row(true)},
@@ -153,7 +153,7 @@ func driverPair(ctx context.Context, device hsm.Device, reference func(time.Dura
 		_, err := signer.Sign(nil, e, gm.Digest)
 		return err
 	}
-	p := pair{ours: loop(sign), reference: reference, close: func() { device.Close() }}
+	p := pair{ours: crowd(sign), reference: reference, close: func() { device.Close() }}
 	if !verified {
 		p.ours = without(sign, verifier(signer, e))
 	}
@@ -172,14 +172,25 @@ func verifier(signer crypto.Signer, e []byte) func() error {
 	}
 }
 
+// clients is how many ask a device at once.
+const clients = 8
+
+// crowd is loop with many clients.
+func crowd(f func() error) func(time.Duration) (float64, error) {
+	return func(d time.Duration) (float64, error) {
+		seconds, err := cost(f, d, clients)
+		return 1 / seconds, err
+	}
+}
+
 // without is the rate of f without a part of it, which is measured by itself.
 func without(f, part func() error) func(time.Duration) (float64, error) {
 	return func(d time.Duration) (float64, error) {
-		whole, err := cost(f, d/2)
+		whole, err := cost(f, d*2/3, clients)
 		if err != nil {
 			return 0, err
 		}
-		less, err := cost(part, d/2)
+		less, err := cost(part, d/3, clients)
 		return 1 / (whole - less), err
 	}
 }
@@ -208,7 +219,7 @@ func openInside(b *bed) (pair, error) {
 	}
 	reference, err := t.raw(pkcs11Loop, t.PKCS11, tokenLabel, t.pin, "k", "fffff002")
 	e := bytes.Repeat([]byte{7}, 32)
-	return pair{ours: loop(func() error {
+	return pair{ours: crowd(func() error {
 		_, err := inside.SignInside(b.ctx, "master", wrapped, nil, public, e)
 		return err
 	}), reference: reference, close: func() { device.Close() }}, err

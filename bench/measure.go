@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -80,24 +82,54 @@ func median(all []float64) float64 {
 // loop turns an operation into a rate: as often as it can within the time, per CPU-second of this process.
 func loop(f func() error) func(time.Duration) (float64, error) {
 	return func(d time.Duration) (float64, error) {
-		seconds, err := cost(f, d)
+		seconds, err := cost(f, d, 1)
 		return 1 / seconds, err
 	}
 }
 
-// cost is what one run of f takes, in CPU-seconds of this process.
-func cost(f func() error, d time.Duration) (float64, error) {
+// cost is what one run of f takes, in CPU-seconds of this process, when so many clients do nothing else.
+func cost(f func() error, d time.Duration, clients int) (float64, error) {
 	until := time.Now().Add(d)
-	n, before := 0, cpu()
-	for time.Now().Before(until) {
-		for range 8 {
-			if err := f(); err != nil {
-				return 0, err
+	var working tally
+	before := cpu()
+	for range clients {
+		working.do(func() (n int, err error) {
+			for time.Now().Before(until) {
+				for range 8 {
+					if err := f(); err != nil {
+						return n, err
+					}
+				}
+				n += 8
 			}
-		}
-		n += 8
+			return n, nil
+		})
 	}
-	return (cpu() - before).Seconds() / float64(n), nil
+	n, err := working.wait()
+	return (cpu() - before).Seconds() / float64(max(n, 1)), err
+}
+
+// tally sums up what several goroutines did.
+type tally struct {
+	sync.WaitGroup
+	mu  sync.Mutex
+	n   int
+	err error
+}
+
+func (g *tally) do(f func() (int, error)) {
+	g.Go(func() {
+		n, err := f()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.n += n
+		g.err = errors.Join(g.err, err)
+	})
+}
+
+func (g *tally) wait() (int, error) {
+	g.Wait()
+	return g.n, g.err
 }
 
 // cpu is the time that this process has spent in user and kernel mode, all threads.
