@@ -5,9 +5,8 @@
 // making (intended, perhaps already in the device) → active (one a label) → retired
 // (still signs what needs the old key, still opens what it closed) → destroying →
 // destroyed; or making → void. The intent is stored before the device is asked, so
-// that a crash leaves a state that Resume completes or voids. A rotation
-// (BeginRotation, Advance) is a row that says how far it is; where others must know
-// a version before it works, the version is published first.
+// that a crash leaves a state that Resume completes or voids. A rotation is a row
+// that says how far it is; what others must know before it works is published first.
 //
 // Under a master key that never leaves its device stand data keys (Data), opened in
 // memory at the start; what passes through Wrap; and many keys (Many: a seal's, a

@@ -101,7 +101,7 @@ func checkKeys(con *console, cfg Config, held []hsm.Info, tell func(string, erro
 		return // the line about the database has said so
 	}
 	for _, v := range named {
-		if v.State != keys.Active && v.State != keys.Retired {
+		if v.State != keys.Active && v.State != keys.Published && v.State != keys.Retired {
 			continue
 		}
 		if !slices.ContainsFunc(held, func(k hsm.Info) bool { return k.Label == v.Reference }) {
