@@ -46,7 +46,7 @@ type sealView struct {
 // keyView says how a seal's key is held.
 type keyView struct {
 	Method string    `json:"method" enum:"pin,sm2,half,none" doc:"How the owner consents to a use; none: the owner has to set a PIN first"`
-	Kept   string    `json:"kept" enum:"wrapped,inside" doc:"wrapped: stands outside the device under its master key and is opened in memory for one signature (HSM-wrapped); inside: opened within the device alone (HSM-backed)"`
+	Kept   string    `json:"kept" enum:"wrapped,inside" doc:"wrapped: stands outside the device under its master key and is opened in memory for one signature (HSM-wrapped, if that device is hardware); inside: opened within the device alone (HSM-backed)"`
 	Locked time.Time `json:"locked_until,omitzero" doc:"Wrong PINs: no PIN is taken before"`
 }
 

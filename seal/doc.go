@@ -4,15 +4,18 @@
 //
 // A seal's states: applied → approved → active ⇄ frozen → revoked. Three parties
 // make it: an officer of the owner applies, another seal officer approves, the
-// seal maker's key signs the result. Making draws the picture, has a key made and
-// certified, and builds the seal of GB/T 38540-2020; each step may be repeated
-// after a crash and finds what the one before left.
+// seal maker's key signs the result. Making, by the owner's PIN, has a key made and
+// certified, draws the picture, and builds the seal of GB/T 38540-2020; each step
+// may be repeated after a crash and finds what the one before left.
 //
 // A use's states: intended → done, or void. The intent, with the hash of what
 // will be stamped, is stored before anything is signed; then state of the seal,
 // certificate and actor are checked, the document is prepared, signed, verified,
 // time-stamped and recorded. What was intended and not done is voided by Recover.
 //
-// Seal keys arrive as crypto.Signer and never leave their device or, wrapped, the
-// key store. Pictures are drawn here (picture.go) and are pure.
+// A seal's key is under its owner's sole control: each signature takes a Consent, or
+// a standing activation that the owner made and that ends when it is withdrawn, the
+// seal is frozen, or its maker may no longer stamp (activation.go, challenge.go).
+// Keys arrive as crypto.Signer and never leave their keeper. Pictures are drawn here
+// (picture.go) and are pure.
 package seal
