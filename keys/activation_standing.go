@@ -99,7 +99,7 @@ func (m *Many) Stand(ctx context.Context, by actor.Actor, id string, c Consent, 
 	return row.Standing, err
 }
 
-// Standings returns the newest standing activations of a key, the ended ones too.
+// Standings returns the standing activations of a key, the newest first: all that are active, and the newest that ended.
 func (m *Many) Standings(ctx context.Context, id string) (all []Standing, err error) {
 	if _, err := m.get(ctx, id); err != nil {
 		return nil, err
@@ -110,6 +110,7 @@ func (m *Many) Standings(ctx context.Context, id string) (all []Standing, err er
 		for _, s := range rows {
 			all = append(all, s.Standing)
 		}
+		slices.SortStableFunc(all, func(a, b Standing) int { return b.Made.Compare(a.Made) })
 		return err
 	})
 	return all, err

@@ -128,34 +128,16 @@ func (m *Many) sealPIN(ctx context.Context, o *Owner, pin, half []byte) error {
 	if o.MasterVersion, o.Sealed, err = m.keys.wrap(ctx, m.master, sealed, o.aad()); err != nil {
 		return err
 	}
-	got, err := m.openPIN(ctx, *o, key)
-	defer clear(got)
-	if err == nil && !bytes.Equal(got, half) {
+	back, err := m.keys.Unwrap(ctx, o.Master, o.Sealed, o.aad())
+	if err == nil && !bytes.Equal(back, sealed) {
 		err = ErrDamaged.With("the half of key %s came back as another one", o.Key)
 	}
 	return err
 }
 
-// openPIN opens the half with what the PIN was stretched to.
-func (m *Many) openPIN(ctx context.Context, o Owner, key []byte) ([]byte, error) {
+// compare opens the half with a PIN, or is ErrPIN. The device comes first: whoever it keeps waiting has not made a try.
+func (m *Many) compare(ctx context.Context, o Owner, pin []byte) ([]byte, error) {
 	sealed, err := m.keys.Unwrap(ctx, o.Master, o.Sealed, o.aad())
-	if err != nil {
-		return nil, err
-	}
-	half, err := gm.Open(key, sealed, o.aad())
-	if err != nil {
-		return nil, ErrPIN.With("key %s, try %d", o.Key, o.Tries+1)
-	}
-	return half, nil
-}
-
-// tryPIN returns the owner's half for the right PIN. Each try is counted before it is made, so that racing tries do not go
-// uncounted; the wrong ones stand in the record.
-func (m *Many) tryPIN(ctx context.Context, by actor.Actor, o Owner, pin []byte) ([]byte, error) {
-	if o.Method != MethodPIN {
-		return nil, ErrActivation.With("key %s has no PIN but %s", o.Key, o.Method)
-	}
-	o, err := m.countTry(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -164,12 +146,30 @@ func (m *Many) tryPIN(ctx context.Context, by actor.Actor, o Owner, pin []byte) 
 		return nil, err
 	}
 	defer clear(key)
-	half, err := m.openPIN(ctx, o, key)
+	half, err := gm.Open(key, sealed, o.aad())
+	if err != nil {
+		return nil, ErrPIN.With("key %s, try %d", o.Key, o.Tries+1)
+	}
+	return half, nil
+}
+
+// tryPIN returns the owner's half for the right PIN. Each try is counted before it is made, so that racing tries do not go
+// uncounted; the wrong ones stand in the record. One that could not be made, since the device failed or the caller gave up,
+// is taken back: nobody learnt anything by it.
+func (m *Many) tryPIN(ctx context.Context, by actor.Actor, o Owner, pin []byte) ([]byte, error) {
+	if o.Method != MethodPIN {
+		return nil, ErrActivation.With("key %s has no PIN but %s", o.Key, o.Method)
+	}
+	o, err := m.countTry(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	half, err := m.compare(ctx, o, pin)
 	switch {
 	case errors.Is(err, ErrPIN):
 		return nil, errors.Join(err, m.recordWrong(ctx, by, o))
 	case err != nil:
-		return nil, err
+		return nil, errors.Join(err, m.keys.store.Update(context.WithoutCancel(ctx), func(w W) error { return w.ReturnTry(o) }))
 	}
 	return half, m.keys.store.Update(ctx, func(w W) error { return w.ClearTries(o.Key) })
 }

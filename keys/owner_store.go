@@ -106,7 +106,7 @@ type Owners interface {
 	Owner(key string) (Owner, error)
 	// Standing returns a standing activation, or ErrNoStanding.
 	Standing(id string) (StandingRow, error)
-	// Standings returns the newest of a key, whatever their state.
+	// Standings returns the active ones of a key, and the newest of the others up to the limit.
 	Standings(key string, limit int) ([]StandingRow, error)
 	// Live returns the active ones that last beyond now, the one that ends first before the others.
 	Live(key string, now time.Time) ([]StandingRow, error)
@@ -129,6 +129,8 @@ type OwnersShelf interface {
 	// CountTry adds a try where there were as many as in before and no lock lasts beyond now, and sets the lock.
 	CountTry(before Owner, now, locked time.Time) (bool, error)
 	ClearTries(key string) error
+	// ReturnTry takes back the try that was the next one after before, and its lock, where no other was counted since.
+	ReturnTry(before Owner) error
 	InsertStanding(s StandingRow) error
 	// UseStanding takes n uses where the activation is active, lasts beyond now, has as many left and is bounded as s is; used
 	// counts them. The last one ends the activation and erases its half.

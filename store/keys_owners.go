@@ -67,6 +67,15 @@ func (t keyTx) ClearTries(key string) error {
 	return nil
 }
 
+func (t keyTx) ReturnTry(before keys.Owner) error {
+	_, err := t.exec(`UPDATE key_owner SET tries = tries - 1, locked_until = $3 WHERE key_id = $1 AND tries = $2 + 1`,
+		before.Key, before.Tries, micros(before.LockedUntil))
+	if err != nil {
+		return fmt.Errorf("take back a try at key %s: %w", before.Key, err)
+	}
+	return nil
+}
+
 const standingRow = `SELECT id, key_id, kinds, count, used, until, state, master, master_version, half, made_at, ended_at FROM key_standing`
 
 func scanStanding(s scanner) (v keys.StandingRow, err error) {
@@ -89,7 +98,8 @@ func (t keyTx) Standing(id string) (keys.StandingRow, error) {
 }
 
 func (t keyTx) Standings(key string, limit int) ([]keys.StandingRow, error) {
-	found, err := list(t.tx, scanStanding, standingRow+` WHERE key_id = $1 ORDER BY made_at DESC, id LIMIT $2`, key, limit)
+	found, err := list(t.tx, scanStanding, standingRow+` WHERE key_id = $1
+		ORDER BY CASE WHEN state = 'active' THEN 0 ELSE 1 END, made_at DESC, id LIMIT $2`, key, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read standing activations of key %s: %w", key, err)
 	}
