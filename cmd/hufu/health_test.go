@@ -191,9 +191,10 @@ func TestALateDeviceNeverTriesARefusedPINAgain(t *testing.T) {
 func TestAStartWaitsForDevicesWithinBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{now: time.Now, log: slog.New(slog.DiscardHandler)}
-		tries, comes := 0, 4
+		var tries atomic.Int32 // a try that is given up may still end
+		comes := int32(4)
 		o := []opener{{"a", func(context.Context) (hsm.Device, error) {
-			if tries++; tries < comes {
+			if tries.Add(1) < comes {
 				return nil, hsm.ErrUnavailable
 			}
 			return &mood{}, nil
@@ -201,19 +202,23 @@ func TestAStartWaitsForDevicesWithinBounds(t *testing.T) {
 		if m, err := s.openMembers(t.Context(), o, deviceWait); err != nil || len(m) != 1 {
 			t.Errorf("%v, %v", m, err)
 		}
-		tries, comes = 0, 1000
+		synctest.Wait()
+		tries.Store(0)
+		comes = 1000
 		began := time.Now()
-		if _, err := s.openMembers(t.Context(), o, deviceWait); !errors.Is(err, errAway) || time.Since(began) > deviceWait+2*time.Second || tries < 20 {
-			t.Errorf("%v after %s and %d tries", err, time.Since(began), tries)
+		if _, err := s.openMembers(t.Context(), o, deviceWait); !errors.Is(err, errAway) || time.Since(began) > deviceWait+2*time.Second || tries.Load() < 20 {
+			t.Errorf("%v after %s and %d tries", err, time.Since(began), tries.Load())
 		}
-		tries = 0
-		if _, err := s.openMembers(t.Context(), o, 0); !errors.Is(err, errAway) || tries != 1 {
-			t.Errorf("without waiting: %v after %d tries", err, tries)
+		synctest.Wait()
+		tries.Store(0)
+		if _, err := s.openMembers(t.Context(), o, 0); !errors.Is(err, errAway) || tries.Load() != 1 {
+			t.Errorf("without waiting: %v after %d tries", err, tries.Load())
 		}
-		tries = 0
-		wrong := []opener{{"a", func(context.Context) (hsm.Device, error) { tries++; return nil, hsm.ErrWrongPIN }}}
-		if _, err := s.openMembers(t.Context(), wrong, deviceWait); !errors.Is(err, hsm.ErrWrongPIN) || tries != 1 {
-			t.Errorf("a wrong PIN: %v after %d tries", err, tries)
+		synctest.Wait()
+		tries.Store(0)
+		wrong := []opener{{"a", func(context.Context) (hsm.Device, error) { tries.Add(1); return nil, hsm.ErrWrongPIN }}}
+		if _, err := s.openMembers(t.Context(), wrong, deviceWait); !errors.Is(err, hsm.ErrWrongPIN) || tries.Load() != 1 {
+			t.Errorf("a wrong PIN: %v after %d tries", err, tries.Load())
 		}
 		began = time.Now()
 		hangs := []opener{{"a", func(ctx context.Context) (hsm.Device, error) { time.Sleep(time.Hour); return nil, hsm.ErrClosed }}}

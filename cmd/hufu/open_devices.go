@@ -121,7 +121,7 @@ func (s *server) openMembers(ctx context.Context, openers []opener, wait time.Du
 		}
 		away := members[0].Device.(*late).err
 		if !s.now().Before(until) || ctx.Err() != nil {
-			return nil, errAway.With("%s: %w", openers[0].name, away)
+			return nil, errAway.With("%w", away)
 		}
 		if !told {
 			s.log.Warn("waiting for a device", "device", openers[0].name, "for", wait, "error", away)
