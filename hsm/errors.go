@@ -42,6 +42,9 @@ var (
 		"The device contradicts its profile. Choose the profile of its vendor and firmware, or correct the profile.", "设备与其配置文件不符。请选择与厂商及固件相符的配置文件，或加以更正。")
 	ErrPINLocked = fault.New(fault.Unavailable, "hsm.pin-locked",
 		"The PIN of the device is locked. Have its security officer unlock it, then start again.", "设备 PIN 已锁定。请由设备安全管理员解锁后重新启动。")
+	ErrLastTry = fault.New(fault.Unavailable, "hsm.pin-last-try",
+		"One more wrong PIN would lock the device, so it was not tried. Log in once with the device's own tool, which sets its count back, then start again.",
+		"再错一次 PIN 设备即被锁定，因此未再尝试。请先用设备自带工具正确登录一次以清除错误计数，然后重新启动。")
 	ErrNoDriver = fault.New(fault.Invalid, "hsm.no-driver",
 		"This build has no driver for hardware. Use a build made with CGO_ENABLED=1.", "此版本不含硬件驱动。请使用以 CGO_ENABLED=1 构建的版本。")
 	ErrChanged = fault.New(fault.Unavailable, "hsm.key-changed",

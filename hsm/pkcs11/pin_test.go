@@ -89,15 +89,63 @@ func TestWrongPINAfterTheDeviceWasLost(t *testing.T) {
 	}
 }
 
+// Whoever starts again and again with a wrong PIN does not lock the token: its last try is left to people.
+func TestTheLastTryIsLeftToPeople(t *testing.T) {
+	k, c := softToken(t, "neutral")
+	for i := range 12 {
+		want := hsm.ErrWrongPIN
+		if i >= 9 {
+			want = hsm.ErrLastTry
+		}
+		if _, err := Open(t.Context(), c, []byte("wrong-pin")); !errors.Is(err, want) {
+			t.Errorf("opening %d: %v", i+1, err)
+		}
+	}
+	if _, err := Open(t.Context(), c, []byte(k.PIN)); !errors.Is(err, hsm.ErrLastTry) {
+		t.Errorf("a PIN that nobody has seen to work: %v", err)
+	}
+	setTries(t, k, 0)
+	d := opened(t, c, k.PIN)
+	uses := keysOf(t, d)
+	setTries(t, k, 9) // by somebody else
+	k.Disturb(t, "removed")
+	_ = uses["sign"](t.Context())
+	k.Disturb(t)
+	eventually(t, func() error { return uses["sign"](t.Context()) })
+}
+
+// setTries sets how many wrong tries the token has counted, as another program may do.
+func setTries(t testing.TB, k hsmtest.SoftToken, n uint32) {
+	t.Helper()
+	triesOf(t, k)
+	files, _ := filepath.Glob(filepath.Join(k.Store, "*", "tries"))
+	if err := os.WriteFile(files[0], binary.BigEndian.AppendUint32(make([]byte, 4), n), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A token that has no plain word for a wrong PIN does not see it more than twice, however often it is opened.
+func TestDoubtfulLoginsAreFew(t *testing.T) {
+	k, c := softToken(t, "neutral")
+	k.Disturb(t, "function-failed 1", "at C_Login")
+	for i := range 6 {
+		_, err := Open(t.Context(), c, []byte(k.PIN))
+		if want := hsm.ErrUnavailable; i == 0 && !errors.Is(err, want) {
+			t.Errorf("the first opening: %v", err)
+		}
+		if i > 0 && !errors.Is(err, hsm.ErrWrongPIN) {
+			t.Errorf("opening %d: %v", i+1, err)
+		}
+	}
+	k.Disturb(t)
+	if _, err := Open(t.Context(), c, []byte("wrong-pin")); !errors.Is(err, hsm.ErrWrongPIN) || triesOf(t, k) != 0 {
+		t.Errorf("%v, %d tries", err, triesOf(t, k))
+	}
+}
+
 func TestLockedPIN(t *testing.T) {
 	k, c := softToken(t, "neutral")
-	var err error
-	for range 10 {
-		_, err = Open(t.Context(), c, []byte("wrong-pin"))
-	}
-	if !errors.Is(err, hsm.ErrWrongPIN) && !errors.Is(err, hsm.ErrPINLocked) {
-		t.Errorf("the last try: %v", err)
-	}
+	setTries(t, k, 10)
 	if _, err := Open(t.Context(), c, []byte(k.PIN)); !errors.Is(err, hsm.ErrPINLocked) || errors.Is(err, hsm.ErrWrongPIN) {
 		t.Errorf("locked: %v", err)
 	}

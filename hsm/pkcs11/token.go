@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"strings"
+	"sync"
 
 	p11 "github.com/miekg/pkcs11"
 
@@ -93,7 +94,7 @@ func (d *Device) openLink(ctx context.Context) (*link, error) {
 		return nil, step("C_OpenSession", err)
 	}
 	l := &link{gen: d.mod.generation(), slot: slot, keeper: keeper}
-	if err := d.logIn(ctx, keeper, info.SerialNumber); err != nil {
+	if err := d.logIn(ctx, keeper, info.SerialNumber, info.Flags&p11.CKF_USER_PIN_FINAL_TRY != 0); err != nil {
 		_ = lib.CloseSession(keeper)
 		return nil, err
 	}
@@ -106,7 +107,11 @@ func (d *Device) openLink(ctx context.Context) (*link, error) {
 // logIn logs in, if the token is not logged in already. A PIN that the token refused is never shown to it again by this device:
 // the fault is kept and returned from then on. The binding makes copies of the PIN that it frees without clearing them: core files
 // of a process that has opened a device hold its PIN, and have to be switched off.
-func (d *Device) logIn(ctx context.Context, keeper p11.SessionHandle, serial string) error {
+//
+// The last try before the token locks is left to people, unless the PIN has worked in this process: a program that is started
+// again and again would take it. Nor is a PIN that has not worked yet shown again and again to a token that fails without a
+// plain word; it may be the vendor's word for a wrong PIN.
+func (d *Device) logIn(ctx context.Context, keeper p11.SessionHandle, serial string, last bool) error {
 	known := d.mod.loginOf(serial)
 	if err := lockUnder(ctx, known.lock); err != nil {
 		return err
@@ -126,15 +131,52 @@ func (d *Device) logIn(ctx context.Context, keeper p11.SessionHandle, serial str
 		}
 		return nil
 	}
-	err = d.mod.lib.Login(keeper, p11.CKU_USER, string(d.pin))
-	if code, _ := codeOf(err); err == nil || code == p11.CKR_USER_ALREADY_LOGGED_IN {
-		known.pin = mac
-		return nil
+	proven := known.pin == mac
+	switch {
+	case proven:
+	case last:
+		return d.refusePIN(hsm.ErrLastTry.With("token %s", d.cfg.Token))
+	case doubts.count(d.mod.path, serial, 0) >= mostDoubts:
+		return d.refusePIN(hsm.ErrWrongPIN.With("token %s failed %d times without a plain word", d.cfg.Token, mostDoubts))
 	}
-	if d.profile.classOf(err) == classPIN {
+	err = d.mod.lib.Login(keeper, p11.CKU_USER, string(d.pin))
+	code, _ := codeOf(err)
+	switch c := d.profile.classOf(err); {
+	case err == nil || code == p11.CKR_USER_ALREADY_LOGGED_IN:
+		known.pin = mac
+		doubts.forget(d.mod.path, serial)
+		return nil
+	case c == classPIN:
 		return d.refusePIN(step("C_Login", err))
+	case c == classNone && !proven && doubts.count(d.mod.path, serial, 1) >= mostDoubts:
+		return d.refusePIN(hsm.ErrWrongPIN.With("token %s: %d times: %w", d.cfg.Token, mostDoubts, step("C_Login", err)))
 	}
 	return step("C_Login", err)
+}
+
+// mostDoubts is how often a process shows a PIN that has not worked yet to a token that does not say what is wrong. Tokens lock
+// after 3 to 15 wrong ones.
+const mostDoubts = 2
+
+// doubtful counts such failures by token. It outlives modules, which are unloaded between two tries to open a device.
+type doubtful struct {
+	mu     sync.Mutex
+	counts map[[2]string]int // by module and serial number
+}
+
+var doubts = doubtful{counts: map[[2]string]int{}}
+
+func (d *doubtful) count(module, serial string, more int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.counts[[2]string{module, serial}] += more
+	return d.counts[[2]string{module, serial}]
+}
+
+func (d *doubtful) forget(module, serial string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.counts, [2]string{module, serial})
 }
 
 func (d *Device) refusePIN(err error) error {
@@ -196,7 +238,7 @@ func (d *Device) relogin(ctx context.Context, seen uint64) error {
 	if epoch != seen || l == nil {
 		return nil
 	}
-	err := d.logIn(ctx, l.keeper, d.tokenInfo().SerialNumber)
+	err := d.logIn(ctx, l.keeper, d.tokenInfo().SerialNumber, false)
 	if d.profile.classOf(err) == classSession { // the keeper went too
 		if l, err = d.openLink(ctx); err != nil {
 			return err
