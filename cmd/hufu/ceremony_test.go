@@ -407,3 +407,28 @@ func TestTheRootsListIsToldInTime(t *testing.T) {
 		t.Errorf("the doctor blames %q", told)
 	}
 }
+
+// The root stays with its master key, whatever algorithm the configuration names for new ones.
+func TestTheRootOutlivesAnotherMasterAlgorithm(t *testing.T) {
+	r := newRoom(t)
+	if text, err := r.hold(&desk{}, "made"); err != nil {
+		t.Fatal(text, err)
+	}
+	r.cfg.Master = keys.AES256
+	s := r.open()
+	defer s.Close()
+	c, _, err := s.ca.Ceremony(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &desk{}
+	all, err := openShares(t.Context(), d.asked(), r.shareFiles(s)[:c.Threshold])
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := s.openRoot(t.Context(), c.Key, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root.clear()
+}

@@ -26,7 +26,7 @@ func ceremonyActor() actor.Actor { return actor.ForSystem("ceremony") }
 // rootKeys returns the shelf of the roots' keys.
 func (s *server) rootKeys(ctx context.Context) (*keys.Many, error) {
 	by := ceremonyActor()
-	if _, err := s.keys.Ensure(ctx, by, rootMaster, keys.Master, s.cfg.Master); err != nil {
+	if err := s.keys.EnsureMaster(ctx, by, rootMaster); err != nil {
 		return nil, fmt.Errorf("master key of the root: %w", err)
 	}
 	return s.keys.Many(by, keys.ManyRoot, rootMaster)
