@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,8 +163,9 @@ func (t keyTx) sealedRows(table sealedTable, after string, limit int) ([]sealedR
 		strings.Join(append(append([]string{table.id}, names...), table.also...), ", "), table.name, table.id, table.id), after, limit)
 }
 
-// remake seals the stale columns of a row anew, and its index if asked to, unless somebody wrote the row meanwhile: what
-// is written since the new key is in force stands under it already.
+// remake seals the stale columns of a row anew, or its index if asked to, unless somebody wrote the row meanwhile: what
+// is written since the new key is in force stands under it already. A column that was damaged stays as it is and so keeps its
+// key from being destroyed; an index cannot be made of it, and the rotation of the index waits until the row is repaired.
 func (t keyTx) remake(table sealedTable, row sealedRow, index bool) error {
 	k, err := t.fieldKeys()
 	if err != nil {
@@ -179,6 +181,9 @@ func (t keyTx) remake(table sealedTable, row sealedRow, index bool) error {
 			continue
 		}
 		value, err := t.open(name, row.id, old)
+		if damaged := errors.Is(err, gm.ErrOpen) && t.stale == nil; damaged && !index {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -235,6 +240,9 @@ func (t keyTx) rewrapSubjects(after string, limit int) (last string, n int, err 
 			continue
 		}
 		wrapped, err := row.under(k)
+		if errors.Is(err, gm.ErrOpen) { // damaged: it keeps the key of before alive
+			continue
+		}
 		if err != nil {
 			return "", 0, err
 		}
