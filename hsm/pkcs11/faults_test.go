@@ -217,6 +217,8 @@ func TestPulledUnderLoad(t *testing.T) {
 	delete(uses, "list")
 	const limit = 2 * time.Second
 	var done, failed, late atomic.Int64
+	var now atomic.Value // the fault at work, for messages
+	now.Store("none")
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for i := range 32 {
@@ -242,17 +244,23 @@ func TestPulledUnderLoad(t *testing.T) {
 						failed.Add(1)
 						time.Sleep(5 * time.Millisecond)
 					default:
-						t.Errorf("goroutine %d, %s: %v", i, what, err)
+						t.Errorf("goroutine %d, %s: %v after %v of %v", i, what, err, time.Since(began), now.Load())
 					}
 				}
 			}
 		})
 	}
+	var lasting []string // handles do not move back while somebody works with them
 	for _, fault := range []string{"removed", "restarted 1", "removed", "no-session 50", "device-error 200", "moved-handles 1", "logged-out 60", "hang"} {
 		time.Sleep(100 * time.Millisecond)
-		k.Disturb(t, fault)
+		now.Store(fault)
+		k.Disturb(t, append(lasting, fault)...)
 		time.Sleep(150 * time.Millisecond)
-		k.Disturb(t)
+		if fault == "moved-handles 1" {
+			lasting = []string{fault}
+		}
+		k.Disturb(t, lasting...)
+		now.Store(fault + " over")
 		eventually(t, func() error { return uses["sign"](t.Context()) })
 	}
 	close(stop)

@@ -137,7 +137,8 @@ func (s *session) objects(class uint, template ...*p11.Attribute) ([]object, err
 		if err == nil {
 			err = s.more(o, s.d.profile.detail(class, o.number(p11.CKA_KEY_TYPE))...)
 		}
-		if gone(err) {
+		if gone(err) || err == nil && !o.fits(template) {
+			s.unsteady = true
 			continue
 		}
 		if err != nil {
@@ -148,7 +149,17 @@ func (s *session) objects(class uint, template ...*p11.Attribute) ([]object, err
 	return list, nil
 }
 
-// gone reports that an object was destroyed between being found and being read.
+// fits reports whether what was read is what was looked for: a handle may move between the two.
+func (o object) fits(template []*p11.Attribute) bool {
+	for _, a := range template {
+		if v, read := o.attrs[a.Type]; read && !bytes.Equal(v, a.Value) {
+			return false
+		}
+	}
+	return true
+}
+
+// gone reports that an object was destroyed, or that its handle moved, between being found and being read.
 func gone(err error) bool {
 	code, _ := codeOf(err)
 	return code == p11.CKR_OBJECT_HANDLE_INVALID
@@ -157,14 +168,30 @@ func gone(err error) bool {
 // scan reads keys from the token: all, or those that fit a template of label or identifier. halves are the objects that have lost
 // their other half, or whose kind the driver does not know.
 func (s *session) scan(template ...*p11.Attribute) (keys []*key, halves []object, err error) {
+	logins := s.d.logins()
 	if err := s.sees(); err != nil {
 		return nil, nil, err
 	}
-	if keys, halves, err = s.look(template); err != nil {
+	for range mostLooks {
+		s.unsteady = false
+		if keys, halves, err = s.look(template); err != nil {
+			return nil, nil, err
+		}
+		if !s.unsteady {
+			break
+		}
+	}
+	if err := s.sees(); err != nil {
 		return nil, nil, err
 	}
-	return keys, halves, s.sees()
+	if s.d.logins() != logins {
+		return nil, nil, errNotLoggedIn
+	}
+	return keys, halves, nil
 }
+
+// mostLooks is how often the token is looked over while objects vanish or move under the look, before it is taken as it seems.
+const mostLooks = 3
 
 // sees makes sure that private objects show: without the login they seem to be gone, and no result code says so. It is asked
 // before and after; who was logged out and in again between has another epoch.

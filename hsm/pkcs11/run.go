@@ -23,6 +23,8 @@ type session struct {
 	link   *link
 	epoch  uint64 // of handles, at the time of lending
 	broken bool   // an operation was left unfinished in it
+
+	unsteady bool // objects vanished or moved during the last look over the token
 }
 
 // outcome is what an operation that ran aside came to.

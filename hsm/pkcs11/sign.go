@@ -45,23 +45,29 @@ type signer struct {
 func (s *signer) Public() crypto.PublicKey { return s.k.info.Public }
 
 func (s *signer) Sign(rand io.Reader, input []byte, opts crypto.SignerOpts) ([]byte, error) {
-	var used p11.ObjectHandle
+	var used place
 	sign := func() ([]byte, error) { return s.checked(&used).Sign(rand, input, opts) }
 	sig, err := sign()
 	if errors.Is(err, hsm.ErrSignature) {
-		return s.d.signAgain(s.ctx, s.k, used, err, sign)
+		return s.d.signAgain(s.ctx, s.k, &used, err, sign)
 	}
 	return sig, err
 }
 
-// signed is a signature and the handle by which it was made.
+// place is where a key was used: by which handle, and in which epoch of handles.
+type place struct {
+	handle p11.ObjectHandle
+	epoch  uint64
+}
+
+// signed is a signature and the place at which it was made.
 type signed struct {
 	sig  []byte
-	used p11.ObjectHandle
+	used place
 }
 
 // checked puts the checks of package hsm before the device, for one signature.
-func (s *signer) checked(used *p11.ObjectHandle) crypto.Signer {
+func (s *signer) checked(used *place) crypto.Signer {
 	return hsm.NewSigner(s.ctx, s.k.info.Label, s.k.info.Public, func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 		digest = append([]byte(nil), digest...) // an abandoned call may read it after its caller has gone
 		r, err := run(ctx, s.d, "sign with key "+s.k.info.Label, func(l *session) (signed, error) { return l.signDigest(s.k, digest, opts) }, nil)
@@ -82,14 +88,23 @@ func (s *signer) SignMessage(rand io.Reader, msg []byte, opts crypto.SignerOpts)
 	return s.Sign(rand, sum[:], opts)
 }
 
-// signAgain looks where the key is now. If it has moved from the handle that was used, the signature is asked for once more; if
-// not, the device is at fault.
-func (d *Device) signAgain(ctx context.Context, k *key, used p11.ObjectHandle, wrong error, again func() ([]byte, error)) ([]byte, error) {
-	now, err := run(ctx, d, "look for key "+k.info.Label, func(s *session) (p11.ObjectHandle, error) { return s.refind(k) }, nil)
-	if err != nil {
-		return nil, err
-	}
-	if now != used {
+// mostMoves is how often a signature is asked for again because the handle moved meanwhile.
+const mostMoves = 3
+
+// signAgain looks where the key is now. If it is not at the place that was used any more, the signature is asked for again; if it
+// is, the device is at fault.
+func (d *Device) signAgain(ctx context.Context, k *key, used *place, wrong error, again func() ([]byte, error)) ([]byte, error) {
+	for range mostMoves {
+		now, err := run(ctx, d, "look for key "+k.info.Label, func(s *session) (place, error) {
+			h, err := s.refind(k)
+			return place{h, s.epoch}, err
+		}, nil)
+		if err != nil {
+			return nil, err
+		}
+		if now == *used {
+			break
+		}
 		sig, err := again()
 		if !errors.Is(err, hsm.ErrSignature) {
 			return sig, err
@@ -121,7 +136,7 @@ func (s *session) signDigest(k *key, digest []byte, opts crypto.SignerOpts) (sig
 	default:
 		sig, err = s.sign(p11.NewMechanism(p11.CKM_RSA_PKCS, nil), h, append(append([]byte(nil), prefixSHA256...), digest...))
 	}
-	return signed{sig, h}, err
+	return signed{sig, place{h, s.epoch}}, err
 }
 
 // sign is one operation of the device.
@@ -167,7 +182,7 @@ func (m *messageSigner) Sign(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([
 		return nil, hsm.ErrMechanism.With("sign with SM2 key %q: token %s hashes by itself, so that it takes messages only", label, m.d.cfg.Token)
 	}
 	msg = append([]byte(nil), msg...)
-	var used p11.ObjectHandle
+	var used place
 	sign := func() ([]byte, error) {
 		r, err := run(m.ctx, m.d, "sign with key "+label, func(s *session) (signed, error) {
 			h, err := s.at(m.k)
@@ -175,7 +190,7 @@ func (m *messageSigner) Sign(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([
 				return signed{}, err
 			}
 			sig, err := s.signMessage(h, m.k.info.Public, msg)
-			return signed{sig, h}, err
+			return signed{sig, place{h, s.epoch}}, err
 		}, nil)
 		used = r.used
 		if err == nil && !gm.Verify(m.k.info.Public.(*ecdsa.PublicKey), msg, r.sig) {
@@ -185,7 +200,7 @@ func (m *messageSigner) Sign(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([
 	}
 	sig, err := sign()
 	if errors.Is(err, hsm.ErrSignature) {
-		return m.d.signAgain(m.ctx, m.k, used, err, sign)
+		return m.d.signAgain(m.ctx, m.k, &used, err, sign)
 	}
 	return sig, err
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	p11 "github.com/miekg/pkcs11"
 
@@ -28,6 +29,8 @@ type login struct {
 	lock chan struct{}
 	salt [32]byte
 	pin  [32]byte // HMAC of the PIN with which the process logged in; zero = it has not
+
+	times atomic.Uint64 // how often C_Login was called; counted before the call
 }
 
 // loginOf returns the login to a token by its serial number.
@@ -139,6 +142,7 @@ func (d *Device) logIn(ctx context.Context, keeper p11.SessionHandle, serial str
 	case doubts.count(d.mod.path, serial, 0) >= mostDoubts:
 		return d.refusePIN(hsm.ErrWrongPIN.With("token %s failed %d times without a plain word", d.cfg.Token, mostDoubts))
 	}
+	known.times.Add(1)
 	err = d.mod.lib.Login(keeper, p11.CKU_USER, string(d.pin))
 	code, _ := codeOf(err)
 	switch c := d.profile.classOf(err); {
@@ -249,6 +253,11 @@ func (d *Device) relogin(ctx context.Context, seen uint64) error {
 	}
 	d.setLink(l)
 	return nil
+}
+
+// logins is how often this process logged in to the token: while it stays the same and the login holds, it held throughout.
+func (d *Device) logins() uint64 {
+	return d.mod.loginOf(d.tokenInfo().SerialNumber).times.Load()
 }
 
 func (d *Device) tokenInfo() p11.TokenInfo {
