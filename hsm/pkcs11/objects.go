@@ -64,18 +64,34 @@ func (s *session) find(template ...*p11.Attribute) ([]p11.ObjectHandle, error) {
 	if err := s.lib.FindObjectsInit(s.h, template); err != nil {
 		return nil, step("C_FindObjectsInit", err)
 	}
-	var all []p11.ObjectHandle
-	for {
+	all, err := gather(func() ([]p11.ObjectHandle, error) {
 		some, _, err := s.lib.FindObjects(s.h, 100)
+		return some, step("C_FindObjects", err)
+	})
+	final := s.lib.FindObjectsFinal(s.h)
+	if err != nil {
+		s.broken = final != nil
+		return nil, err
+	}
+	return all, step("C_FindObjectsFinal", final)
+}
+
+// mostObjects is more than any token holds.
+const mostObjects = 100_000
+
+// gather asks for handles until there are no more. A module that never comes to an end is given up.
+func gather(next func() ([]p11.ObjectHandle, error)) (all []p11.ObjectHandle, err error) {
+	for len(all) <= mostObjects {
+		some, err := next()
 		if err != nil {
-			s.broken = s.lib.FindObjectsFinal(s.h) != nil
-			return nil, step("C_FindObjects", err)
+			return nil, err
+		}
+		if len(some) == 0 {
+			return all, nil
 		}
 		all = append(all, some...)
-		if len(some) == 0 {
-			return all, step("C_FindObjectsFinal", s.lib.FindObjectsFinal(s.h))
-		}
 	}
+	return nil, hsm.ErrUnavailable.With("C_FindObjects does not end after %d objects", len(all))
 }
 
 // read returns the attributes that the object has and shows. Most modules refuse the whole list for one that is missing: then
