@@ -92,6 +92,8 @@ type problem struct {
 	Title     string       `json:"title" doc:"The kind of failure, in the language of Accept-Language"`
 	Status    int          `json:"status"`
 	Detail    string       `json:"detail" doc:"What is wrong and what to do next, in the language of Accept-Language"`
+	ZH        string       `json:"zh" doc:"The same as detail, in Chinese, whatever the language asked for"`
+	EN        string       `json:"en" doc:"The same in English"`
 	Code      string       `json:"code" doc:"Stable name of the failure, never translated" example:"ca.not-holder"`
 	Reference string       `json:"reference" doc:"Number under which the operator finds this failure in the log"`
 	Errors    []fieldError `json:"errors,omitempty" doc:"What is wrong with which field"`
@@ -121,7 +123,7 @@ func (a *API) tell(ctx context.Context, err error) *problem {
 	e := known(ctx, err)
 	p := &problem{
 		Type: "urn:hufu:problem:" + e.Kind.String(), Title: in(c.lang, titles[e.Kind]), Status: cmp.Or(codes[e.Code], statuses[e.Kind]),
-		Detail: in(c.lang, e.Text), Code: e.Code, Reference: rand.Text()[:10], headers: http.Header{"Content-Language": {c.lang}},
+		Detail: in(c.lang, e.Text), ZH: e.Text.ZH, EN: e.Text.EN, Code: e.Code, Reference: rand.Text()[:10], headers: http.Header{"Content-Language": {c.lang}},
 	}
 	switch wait, ok := errors.AsType[*login.Wait](err); {
 	case ok:

@@ -11,7 +11,23 @@ import (
 	"hufu/identity/login"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
+	"hufu/oidc"
 )
+
+// The id under which the commands of this program use the API, and where codes would be sent.
+const (
+	toolClient   = "hufu-cli"
+	toolCallback = "http://127.0.0.1:9/callback"
+)
+
+// commandLine is the public client through which hufu token logs in. Nothing listens at where its codes are sent: the command
+// takes them before they get there.
+func commandLine() oidc.Client {
+	return oidc.Client{
+		ID: toolClient, Name: "命令行工具", NameEN: "Command line tool", RedirectURIs: []string{toolCallback},
+		AuthMethod: oidc.AuthNone, FirstParty: true, Scopes: []string{"openid", "profile", "entity", "api"}, IDTokenAlg: "ES256",
+	}
+}
 
 // founder is the first super administrator (超级管理员) and the organisation that runs the server: who appoints the others.
 type founder struct {
@@ -50,8 +66,9 @@ func (f founder) given() (bool, error) {
 	return err == nil, err
 }
 
-// appoint registers organisation and person, opens the account under a random password and gives the role. Run again it
-// goes on where it stopped; an account that exists keeps its password.
+// appoint registers organisation and person, opens the account under a random password, gives the role, and registers the
+// command line as a client, without which nobody could call the API to do the rest. Run again it goes on where it stopped; an
+// account that exists keeps its password.
 func (f founder) appoint(ctx context.Context, s *server, out io.Writer) error {
 	by := actor.ForSystem("init")
 	organisation, err := s.identity.ByNumber(ctx, by, identity.Identifier{Type: identity.CreditCode, Number: identity.Number(f.USCC)})
@@ -90,6 +107,9 @@ func (f founder) appoint(ctx context.Context, s *server, out io.Writer) error {
 	}
 	if err != nil {
 		return fmt.Errorf("post of the first administrator: %w", err)
+	}
+	if _, err := s.oidc.RegisterClient(ctx, by, oidc.NewClient{Client: commandLine()}); err != nil && !errors.Is(err, oidc.ErrClientTaken) {
+		return fmt.Errorf("client %s: %w", toolClient, err)
 	}
 	if password != "" {
 		fmt.Fprintf(out, "first administrator: account %s, password %s (shown this once; change it after the first log-in)\n", f.Account, password)

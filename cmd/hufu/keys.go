@@ -149,7 +149,7 @@ func printJSON(w io.Writer, v any) error {
 type keysGenerateCommand struct {
 	remote
 	Key       string `arg:"" help:"Label of the key."`
-	Purpose   string `required:"" help:"What it is for, as hufu keys list names purposes." placeholder:"NAME"`
+	Purpose   string `required:"" help:"What it is for: envelope, tsa, qr, master and so on, as hufu keys list --json names purposes." placeholder:"NAME"`
 	Algorithm string `required:"" help:"sm2, p256, rsa2048, rsa3072, sm4 or aes256." placeholder:"NAME"`
 	DryRun    bool   `help:"Refuse what would be refused, and make nothing."`
 	JSON      bool   `help:"Print JSON."`
@@ -169,7 +169,15 @@ func (c *keysGenerateCommand) Run(con *console) error {
 	if c.JSON {
 		return printJSON(con.out, made)
 	}
-	fmt.Fprintf(con.out, "key %s/%d, %s for %s: %s\n", made.Key, made.Version, made.Algorithm, made.Purpose, made.State)
+	name := fmt.Sprintf("%s/%d, %s for %s", made.Key, made.Version, made.Algorithm, made.Purpose)
+	switch {
+	case made.State == "active":
+		fmt.Fprintf(con.out, "key %s: active / 已启用\n", name)
+	case c.DryRun:
+		fmt.Fprintf(con.out, "would make key %s / 将生成该密钥\n", name)
+	default:
+		fmt.Fprintf(con.out, "key %s: %s\n", name, made.State)
+	}
 	return nil
 }
 

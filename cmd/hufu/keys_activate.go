@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -38,7 +40,10 @@ func (c *keysActivateCommand) Run(con *console) error {
 	if c.DryRun {
 		return printJSON(con.out, map[string]any{"seal": c.Seal, "activation": order})
 	}
-	pin, err := ownerPIN(con)
+	pin, err := secretLine(con, "PIN: ")
+	if err == nil && len(pin) == 0 {
+		err = errNoPIN
+	}
 	if err != nil {
 		return err
 	}
@@ -53,20 +58,19 @@ func (c *keysActivateCommand) Run(con *console) error {
 	if c.JSON {
 		return printJSON(con.out, map[string]any{"id": made.ID, "seal": c.Seal, "kinds": c.Kind, "count": c.Count, "until": until})
 	}
-	fmt.Fprintf(con.out, "activation %s of seal %s: %d uses for %s until %s\n",
+	fmt.Fprintf(con.out, "activation %s of seal %s: %d uses for %s until %s / 已设立常设激活\n",
 		made.ID, c.Seal, c.Count, strings.Join(c.Kind, ", "), until.Local().Format(time.DateTime))
 	return nil
 }
 
-// ownerPIN reads a PIN without echo from a terminal, else one line.
-func ownerPIN(con *console) ([]byte, error) {
+// secretLine reads a secret without echo from a terminal, else as one line of standard input; none is none.
+func secretLine(con *console, prompt string) ([]byte, error) {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
-		return readHidden(con.ctx, os.Stdin, con.err, "PIN: ")
+		return readHidden(con.ctx, os.Stdin, con.err, prompt)
 	}
 	line, err := bufio.NewReader(os.Stdin).ReadBytes('\n')
-	pin := bytes.TrimRight(line, "\r\n")
-	if len(pin) == 0 {
-		return nil, errNoPIN.With("nothing read: %w", err)
+	if errors.Is(err, io.EOF) {
+		err = nil
 	}
-	return pin, nil
+	return bytes.TrimRight(line, "\r\n"), err
 }

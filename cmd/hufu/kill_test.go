@@ -170,7 +170,7 @@ func (v *victim) logIn() {
 		account, capacity string
 	}{{&v.citizen, "wangxiaoya", "person"}, {&v.officer, "liming", "official"}, {&v.chief, "zhaomin", "official"}} {
 		var err error
-		*who.into, err = v.login(ctx, sampleTool, who.account, samplePassword, who.capacity)
+		*who.into, err = v.login(ctx, toolClient, who.account, samplePassword, who.capacity)
 		v.must(err)
 	}
 	var list struct{ Items []struct{ ID, Holder string } }
@@ -291,7 +291,7 @@ func (v *victim) enter(ctx context.Context, _ string) {
 	if v.tries > most {
 		return
 	}
-	got, err := v.login(ctx, sampleTool, "sunjing", samplePassword, "official")
+	got, err := v.login(ctx, toolClient, "sunjing", samplePassword, "official")
 	if err == nil {
 		v.note(func() { v.logins = append(v.logins, got) })
 	}

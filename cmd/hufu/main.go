@@ -29,7 +29,7 @@ type commands struct {
 	Keys        keysCommands   `cmd:"" help:"Work with the keys of a running server."`
 	Audit       auditCommands  `cmd:"" help:"Work with the log of all acts."`
 	Witness     witnessCommand `cmd:"" help:"Follow a log and cosign its checkpoints. Example: hufu witness --log http://localhost:8480/pki/log --log-key log.vkey --state witness"`
-	Token       tokenCommand   `cmd:"" help:"Log in and print an access token for the API; the password is read from standard input. Example: echo Hufu-demo-2026 | hufu token --account liming --as official"`
+	Token       tokenCommand   `cmd:"" help:"Log in and print an access token for the API; the password is read from the terminal or from standard input. Example: echo Hufu-demo-2026 | hufu token --account liming --as official"`
 	Version     versionCommand `cmd:"" help:"Print version and algorithms. Example: hufu version"`
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -49,7 +48,7 @@ func (r remote) open() (*session, error) {
 }
 
 // ask sends a call and reads the answer into out: JSON, or raw octets for *[]byte. What the server refuses is told in its own
-// words.
+// words, with the fields that it found wrong.
 func (s *session) ask(ctx context.Context, method, path string, in, out any) error {
 	var body []byte
 	kind := ""
@@ -83,14 +82,22 @@ func (s *session) ask(ctx context.Context, method, path string, in, out any) err
 // refusal makes an error of what the server said (RFC 9457).
 func refusal(a answer, call string) error {
 	var said struct {
-		Detail, Code, Reference string
+		Code, Reference, ZH, EN string
+		Errors                  []struct{ Location, Message string }
 	}
-	if json.Unmarshal(a.body, &said) != nil || said.Detail == "" {
+	if json.Unmarshal(a.body, &said) != nil || said.EN == "" {
 		return errRemote.With("%s: %d %s", call, a.status, firstLine(a.body))
 	}
-	kind := fault.Denied
 	if a.status >= http.StatusInternalServerError {
-		kind = fault.Unavailable
+		return fault.New(fault.Unavailable, said.Code, said.EN, said.ZH).With("reference number %s", said.Reference)
 	}
-	return fault.New(kind, said.Code, said.Detail, fmt.Sprintf("服务拒绝了该请求（%s），参考编号 %s。", said.Code, said.Reference))
+	refused := fault.New(fault.Denied, said.Code, said.EN, said.ZH)
+	if len(said.Errors) == 0 {
+		return refused
+	}
+	var wrong []string
+	for _, e := range said.Errors {
+		wrong = append(wrong, e.Location+": "+e.Message)
+	}
+	return refused.With("%s", strings.Join(wrong, "; "))
 }

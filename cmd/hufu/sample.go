@@ -34,7 +34,6 @@ const (
 	sampleSeal   = "33010000000001"
 	sampleHall   = "sample-hall"        // the sample application under /sample/
 	samplePublic = "openid-client-test" // a public client, for relying parties on this machine
-	sampleTool   = "hufu-cli"           // a public client of the API, for scripts on this machine
 )
 
 // samplePerson is a made-up person. The numbers are well-formed and belong to nobody.
@@ -311,7 +310,6 @@ func (d *demo) addClients(ctx context.Context) (err error) {
 	if d.secret, err = sampleSecret(d.cfg); err != nil {
 		return err
 	}
-	loopback := []string{"http://127.0.0.1:9/callback", "http://localhost:9/callback"}
 	for _, c := range []oidc.NewClient{
 		{
 			Client: oidc.Client{
@@ -321,13 +319,10 @@ func (d *demo) addClients(ctx context.Context) (err error) {
 			Secret: d.secret,
 		},
 		{Client: oidc.Client{
-			ID: samplePublic, Name: "互通测试应用", NameEN: "Interoperability test", RedirectURIs: loopback, AuthMethod: oidc.AuthNone, Refresh: true,
+			ID: samplePublic, Name: "互通测试应用", NameEN: "Interoperability test", RedirectURIs: []string{toolCallback, "http://localhost:9/callback"}, AuthMethod: oidc.AuthNone, Refresh: true,
 			Scopes: []string{"openid", "profile", "phone", "entity", "identity", "offline_access"}, IDTokenAlg: "RS256",
 		}},
-		{Client: oidc.Client{
-			ID: sampleTool, Name: "命令行工具", NameEN: "Command line tool", RedirectURIs: loopback, AuthMethod: oidc.AuthNone, FirstParty: true,
-			Scopes: []string{"openid", "profile", "entity", "api"}, IDTokenAlg: "ES256",
-		}},
+		{Client: commandLine()},
 	} {
 		if _, err := d.oidc.RegisterClient(ctx, sampleActor, c); err != nil && !errors.Is(err, oidc.ErrClientTaken) {
 			return fmt.Errorf("sample application %s: %w", c.ID, err)

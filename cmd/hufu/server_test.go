@@ -68,7 +68,7 @@ func startSample(t *testing.T) *running {
 func TestServerUnderAttack(t *testing.T) {
 	t.Parallel()
 	r := startSample(t)
-	tool, err := r.login(t.Context(), sampleTool, "wangxiaoya", samplePassword, "person")
+	tool, err := r.login(t.Context(), toolClient, "wangxiaoya", samplePassword, "person")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestServerUnderAttack(t *testing.T) {
 		if _, err := r.get(t.Context(), "/readyz"); err != nil {
 			t.Error(err)
 		}
-		if _, err := r.login(t.Context(), sampleTool, "liming", samplePassword, "official"); err != nil {
+		if _, err := r.login(t.Context(), toolClient, "liming", samplePassword, "official"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -106,7 +106,7 @@ func (r *running) testRedirects(t *testing.T) {
 		"right host as a login": {"redirect_uri": {"http://127.0.0.1:9@attacker.example/callback"}},
 	} {
 		q := url.Values{
-			"response_type": {"code"}, "client_id": {sampleTool}, "redirect_uri": {"http://127.0.0.1:9/callback"}, "scope": {"openid"}, "state": {"s"},
+			"response_type": {"code"}, "client_id": {toolClient}, "redirect_uri": {"http://127.0.0.1:9/callback"}, "scope": {"openid"}, "state": {"s"},
 			"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
 		}
 		for k, v := range change {
@@ -331,7 +331,7 @@ func TestStopWhileOpening(t *testing.T) {
 func TestTheDemonstrationStartsWithAnotherPIN(t *testing.T) {
 	t.Parallel()
 	r := startSample(t)
-	official, err := r.login(t.Context(), sampleTool, "liming", samplePassword, "official")
+	official, err := r.login(t.Context(), toolClient, "liming", samplePassword, "official")
 	if err != nil {
 		t.Fatal(err)
 	}

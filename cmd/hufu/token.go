@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"os"
-	"strings"
 
 	"hufu/internal/fault"
 )
@@ -18,19 +15,21 @@ type tokenCommand struct {
 }
 
 var errTokenPassword = fault.New(fault.Invalid, "token.password",
-	"Give the password as one line on standard input.", "请从标准输入给出一行密码。")
+	"Give the password at the terminal, or as one line on standard input.", "请在终端输入密码，或从标准输入给出一行。")
 
 func (c *tokenCommand) Run(con *console) error {
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	password := strings.TrimRight(line, "\r\n")
-	if password == "" {
-		return errTokenPassword.With("nothing read: %w", err)
+	password, err := secretLine(con, "password 密码: ")
+	if err != nil {
+		return err
+	}
+	if len(password) == 0 {
+		return errTokenPassword
 	}
 	w, err := newWalker(c.Server)
 	if err != nil {
 		return err
 	}
-	t, err := w.login(con.ctx, c.Client, c.Account, password, c.As)
+	t, err := w.login(con.ctx, c.Client, c.Account, string(password), c.As)
 	if err != nil {
 		return err
 	}

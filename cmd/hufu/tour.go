@@ -51,7 +51,7 @@ func (t *tour) discover(ctx context.Context) (string, error) {
 
 func (t *tour) loginCitizen(ctx context.Context) (string, error) {
 	var err error
-	if t.citizen, err = t.login(ctx, sampleTool, "wangxiaoya", samplePassword, "person"); err != nil {
+	if t.citizen, err = t.login(ctx, toolClient, "wangxiaoya", samplePassword, "person"); err != nil {
 		return "", err
 	}
 	claims, err := t.checkIDToken(ctx, t.citizen.ID)
@@ -92,7 +92,7 @@ func (t *tour) loginOthers(ctx context.Context) (detail string, err error) {
 		into              *tokens
 		account, capacity string
 	}{{&t.company, "wangxiaoya", "entity"}, {&t.official, "liming", "official"}, {&t.chief, "zhaomin", "official"}} {
-		if *who.into, err = t.login(ctx, sampleTool, who.account, samplePassword, who.capacity); err != nil {
+		if *who.into, err = t.login(ctx, toolClient, who.account, samplePassword, who.capacity); err != nil {
 			return "", err
 		}
 	}

@@ -43,7 +43,7 @@ func denied(what, code string, err error) error {
 // stampWithoutOwner has those try who may not: the official without the PIN, with a wrong one, and an administrator of the
 // platform who knows it.
 func (t *tour) stampWithoutOwner(ctx context.Context) (string, error) {
-	admin, err := t.login(ctx, sampleTool, "guanliyuan", samplePassword, "official")
+	admin, err := t.login(ctx, toolClient, "guanliyuan", samplePassword, "official")
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -29,12 +30,15 @@ type walker struct {
 	client *http.Client
 }
 
+// anywhere is where a person's own command may go: it is the person who names the address, and many servers have inner ones.
+var anywhere = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+
 func newWalker(base string) (*walker, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, err
 	}
-	client := outbound.NewClient(outbound.Options{Allow: outbound.Loopback(), Timeout: 30 * time.Second, MaxBody: 64 << 20})
+	client := outbound.NewClient(outbound.Options{Allow: anywhere, Timeout: 30 * time.Second, MaxBody: 64 << 20})
 	client.Jar = jar
 	return &walker{strings.TrimSuffix(base, "/"), client}, nil
 }
@@ -124,7 +128,7 @@ func (w *walker) login(ctx context.Context, client, account, password, capacity 
 	}
 	state, nonce, verifier := rand.Text(), rand.Text(), rand.Text()+rand.Text()
 	challenge := sha256.Sum256([]byte(verifier))
-	redirect := "http://127.0.0.1:9/callback"
+	redirect := toolCallback
 	a, err := w.send(ctx, http.MethodGet, w.base+"/oauth2/authorize?"+url.Values{
 		"response_type": {"code"}, "client_id": {client}, "redirect_uri": {redirect}, "scope": {"openid profile entity api"}, "state": {state},
 		"nonce": {nonce}, "code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"}, "prompt": {"login"},
