@@ -1,13 +1,21 @@
-/* What an SDF device does by itself: SDF_InternalSign_ECC, again and again, in one session.
+/* What an SDF device does by itself: SDF_InternalSign_ECC, again and again, in eight sessions at once, as
+ * our row has clients.
  *   sdf LIBRARY PIN-FILE INDEX MILLISECONDS
  * prints signatures per CPU-second of this process. Only what the loop takes counts. */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+enum { CLIENTS = 8 };
+
+struct client { void *session; long n; };
+
 static void *library;
+static unsigned key;
+static double until;
 
 static void *find(const char *name)
 {
@@ -34,6 +42,18 @@ static double seconds(clockid_t clock)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+/* One client: signs in its session until the time is over. */
+static void *run(void *at)
+{
+	int (*sign)(void *, unsigned, unsigned char *, unsigned, void *) = find("SDF_InternalSign_ECC");
+	struct client *c = at;
+	unsigned char e[32] = {7}, out[512];
+	while (seconds(CLOCK_MONOTONIC) < until)
+		for (int i = 0; i < 8; i++, c->n++)
+			must("SDF_InternalSign_ECC", sign(c->session, key, e, sizeof e, out));
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	char pin[256] = {0};
@@ -48,18 +68,25 @@ int main(int argc, char **argv)
 	int (*open_device)(void **) = find("SDF_OpenDevice");
 	int (*open_session)(void *, void **) = find("SDF_OpenSession");
 	int (*right)(void *, unsigned, char *, unsigned) = find("SDF_GetPrivateKeyAccessRight");
-	int (*sign)(void *, unsigned, unsigned char *, unsigned, void *) = find("SDF_InternalSign_ECC");
-	void *device, *session;
-	unsigned index = (unsigned)atoi(argv[3]);
-	must("SDF_OpenDevice", open_device(&device));
-	must("SDF_OpenSession", open_session(device, &session));
-	must("SDF_GetPrivateKeyAccessRight", right(session, index, pin, (unsigned)strlen(pin)));
-	unsigned char e[32] = {7}, out[512];
-	double until = seconds(CLOCK_MONOTONIC) + atof(argv[4]) / 1e3, before = seconds(CLOCK_PROCESS_CPUTIME_ID);
+	struct client clients[CLIENTS] = {0};
+	pthread_t threads[CLIENTS];
+	void *device;
 	long n = 0;
-	while (seconds(CLOCK_MONOTONIC) < until)
-		for (int i = 0; i < 8; i++, n++)
-			must("SDF_InternalSign_ECC", sign(session, index, e, sizeof e, out));
+	key = (unsigned)atoi(argv[3]);
+	must("SDF_OpenDevice", open_device(&device));
+	for (int i = 0; i < CLIENTS; i++) {
+		must("SDF_OpenSession", open_session(device, &clients[i].session));
+		must("SDF_GetPrivateKeyAccessRight", right(clients[i].session, key, pin, (unsigned)strlen(pin)));
+	}
+	double before = seconds(CLOCK_PROCESS_CPUTIME_ID);
+	until = seconds(CLOCK_MONOTONIC) + atof(argv[4]) / 1e3;
+	for (int i = 0; i < CLIENTS; i++)
+		if (pthread_create(&threads[i], NULL, run, &clients[i]) != 0)
+			return 1;
+	for (int i = 0; i < CLIENTS; i++) {
+		pthread_join(threads[i], NULL);
+		n += clients[i].n;
+	}
 	printf("%f\n", n / (seconds(CLOCK_PROCESS_CPUTIME_ID) - before));
 	return 0;
 }
