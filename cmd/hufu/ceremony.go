@@ -116,9 +116,9 @@ func (c *rootCeremony) Run(con *console) error {
 // farewell says what people do next.
 func (h *holding) farewell(out io.Writer, dry bool) {
 	if dry {
-		fmt.Fprintf(out, "\n演练结束，未保留任何密钥。/ The rehearsal is over; nothing of it was kept but %s.\n", h.t.path)
+		fmt.Fprintf(out, "\n演练结束，除记录文件外未保留任何内容。/ The rehearsal is over; nothing of it was kept but %s, its .sig and its .root.pem.\n", h.t.path)
 		return
 	}
 	fmt.Fprintf(out, "\n请将 %s 中的分量文件各自交给保管员（单独介质、分别存放），并从此处删除；随后执行 hufu init。\n"+
-		"Give each custodian the own share file from %s, on a medium and at a place of its own, and delete them here. Then run: hufu init\n", h.dir, h.dir)
+		"Give each custodian his or her share file from %s, on a medium and at a place of its own, and delete them here. Then run: hufu init\n", h.dir, h.dir)
 }

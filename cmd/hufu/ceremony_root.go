@@ -138,9 +138,12 @@ func (h *holding) tellKey(ctx context.Context, many *keys.Many, c ca.Ceremony) e
 	if err != nil {
 		return err
 	}
-	how := "由密码设备主密钥与保管员分量共同保护 / under the device's master key and the custodians' shares (HSM-wrapped)"
-	if held.Inside {
+	how := "由软件密钥库主密钥与保管员分量共同保护，未使用密码机 / under the software key store's master key and the custodians' shares, no hardware"
+	switch {
+	case held.Inside:
 		how = "仅在密码设备内、由保管员分量激活使用 / opened by the custodians' shares within the device alone (HSM-backed)"
+	case h.s.cfg.hardware():
+		how = "由密码设备主密钥与保管员分量共同保护 / under the device's master key and the custodians' shares (HSM-wrapped)"
 	}
 	h.t.step("根密钥已生成", "root key made", "ceremony %s, key %s, public key SM3 %x; %s", c.ID, c.Key, h.order.Public, how)
 	return nil

@@ -16,6 +16,7 @@ import (
 
 	"hufu/hsm"
 	"hufu/hsm/hsmtest"
+	"hufu/hsm/pkcs11"
 	"hufu/store"
 )
 
@@ -224,6 +225,16 @@ func TestAStartWaitsForDevicesWithinBounds(t *testing.T) {
 		hangs := []opener{{"a", func(ctx context.Context) (hsm.Device, error) { time.Sleep(time.Hour); return nil, hsm.ErrClosed }}}
 		if _, err := s.openMembers(t.Context(), hangs, deviceWait); !errors.Is(err, errAway) || time.Since(began) > deviceWait+openTime {
 			t.Errorf("a library that hangs: %v after %s", err, time.Since(began))
+		}
+		// A label that no token has is told as such, though the last try was cut short by the end of the wait.
+		misspelt := []opener{{"hafu", func(ctx context.Context) (hsm.Device, error) {
+			if time.Sleep(900 * time.Millisecond); ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return nil, pkcs11.ErrNoToken.With("token %q in 1 slots", "hafu")
+		}}}
+		if _, err := s.openMembers(t.Context(), misspelt, deviceWait); errors.Is(err, errAway) || !errors.Is(err, pkcs11.ErrNoToken) || !strings.Contains(err.Error(), `"hafu" in 1 slots`) {
+			t.Errorf("a misspelt label: %v", err)
 		}
 		time.Sleep(2 * time.Hour) // it returns at last
 	})

@@ -114,20 +114,34 @@ func (s *server) openMembers(ctx context.Context, openers []opener, wait time.Du
 	ctx, cancel := context.WithTimeout(ctx, max(wait, openTime))
 	defer cancel()
 	until := s.now().Add(wait)
-	for told := false; ; told = true {
+	var away error // why, by the last try that was not cut short
+	for {
 		members, open, err := s.tryMembers(ctx, openers)
 		if err != nil || open > 0 {
 			return members, err
 		}
-		away := members[0].Device.(*late).err
+		told := away != nil
+		if !told || ctx.Err() == nil {
+			away = members[0].Device.(*late).err
+		}
 		if !s.now().Before(until) || ctx.Err() != nil {
-			return nil, errAway.With("%w", away)
+			return nil, gone(away)
 		}
 		if !told {
 			s.log.Warn("waiting for a device", "device", openers[0].name, "for", wait, "error", away)
 		}
 		sleep(ctx, time.Second)
 	}
+}
+
+// gone says what a person does about devices none of which came: a label that no token has is seldom a matter of power.
+func gone(away error) error {
+	for err := away; err != nil; err = errors.Unwrap(err) {
+		if e, ok := err.(*fault.Error); ok && e.Code == pkcs11.ErrNoToken.Code {
+			return e
+		}
+	}
+	return errAway.With("%w", away)
 }
 
 // tryMembers tries each once; one that is away becomes late, and whatever else is wrong ends the try.

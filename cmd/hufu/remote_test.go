@@ -19,8 +19,11 @@ func TestRemoteTellsWhatTheServerSaid(t *testing.T) {
 		want   []string
 		kind   fault.Kind
 	}{
-		"/fields": {422, `{"code":"api.fields","zh":"有误","en":"Wrong.","reference":"R1","errors":[{"location":"body.a","message":"is b"},{"location":"body.c","message":"is d"}]}`,
-			[]string{"body.a: is b; body.c: is d", "Wrong."}, fault.Denied},
+		"/fields": {
+			422, `{"code":"api.fields","zh":"有误","en":"Wrong.","reference":"R1","errors":[{"location":"body.a","message":"is b"},{"location":"body.c","message":"is d"}]}`,
+			[]string{"body.a: is b; body.c: is d", "Wrong."},
+			fault.Denied,
+		},
 		"/down":     {503, `{"code":"hsm.unavailable","zh":"设备","en":"Device.","reference":"R2"}`, []string{"R2", "Device."}, fault.Unavailable},
 		"/nonsense": {502, `<html>bad gateway`, []string{"502", "bad gateway", "Check --server"}, fault.Unavailable},
 	}
