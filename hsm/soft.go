@@ -289,24 +289,6 @@ func (s *Soft) Health(ctx context.Context) error {
 	return nil
 }
 
-// ChangePassphrase seals the master key anew. The key files stay as they are; an old copy of the keyring still opens with
-// the old passphrase.
-func (s *Soft) ChangePassphrase(ctx context.Context, passphrase []byte) error {
-	if err := checkPassphrase(passphrase); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.ready(ctx); err != nil {
-		return err
-	}
-	ring, err := newKeyring(s.kdf, s.ring, s.masters.master, passphrase)
-	if err != nil {
-		return err
-	}
-	return s.folder.write(ringFile, ring.bytes())
-}
-
 // Close waits for operations under way, clears the keys and releases the folder.
 func (s *Soft) Close() error {
 	s.mu.Lock()

@@ -235,30 +235,6 @@ func TestPlacesWithoutAStoreSaySo(t *testing.T) {
 	want(t, "below a file", err, hsm.ErrUnavailable)
 }
 
-func TestPassphraseCanBeChanged(t *testing.T) {
-	dir := store(t, "root")
-	d := open(t, dir)
-	before, _ := d.Keys(t.Context())
-	if err := d.ChangePassphrase(t.Context(), []byte("short")); !errors.Is(err, hsm.ErrPassphrase) {
-		t.Errorf("short: %v", err)
-	}
-	if err := d.ChangePassphrase(t.Context(), []byte("a new passphrase")); err != nil {
-		t.Fatal(err)
-	}
-	d.Close()
-	want(t, "the old one", openErr(t, dir, hsmtest.Passphrase), hsm.ErrWrongPIN)
-	d, err := hsm.OpenSoft(dir, []byte("a new passphrase"), quick)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	after, _ := d.Keys(t.Context())
-	signer, err := d.Signer(t.Context(), "root")
-	if err != nil || len(before) != 1 || len(after) != 1 || signer.Public() == nil {
-		t.Errorf("keys after the change: %v, %v", after, err)
-	}
-}
-
 func TestPassphraseComesFromAPrivateFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "passphrase")
 	for in, ok := range map[string]bool{"correct horse\n": true, "correct horse\r\n": true, "口令口令口令": true, "short\n": false, "": false, "two lines\nof it\n": false, "nul\x00inside it": false, strings.Repeat("x", 1025): false} {

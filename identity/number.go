@@ -231,14 +231,3 @@ func ParsePhone(s string) (Number, error) {
 	}
 	return Number("+86" + s), nil
 }
-
-// MaskName returns a person's name with all but the first character hidden, 张**.
-func MaskName(name string) string {
-	runes := []rune(name)
-	for i := range runes {
-		if i > 0 {
-			runes[i] = '*'
-		}
-	}
-	return string(runes)
-}

@@ -175,9 +175,6 @@ func TestNumbersNeverPrintInClear(t *testing.T) {
 	if !strings.Contains(out, "110101********0011") || !strings.Contains(out, "138****0011") {
 		t.Errorf("masked forms missing in %s", out)
 	}
-	if identity.MaskName("张小明") != "张**" || identity.MaskName("") != "" {
-		t.Error("mask of names")
-	}
 }
 
 func FuzzParseResidentID(f *testing.F) {

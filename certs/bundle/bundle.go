@@ -162,9 +162,3 @@ func find(all []StatusEntry, id string) (StatusEntry, bool) {
 
 // Stale tells whether the bundle's statuses are unknown at a time, since a newer one should be there.
 func (b *Bundle) Stale(at time.Time) bool { return at.After(b.NextUpdate) }
-
-// Early tells whether the bundle is from the future of a time: the verifier's clock is behind, or the bundle lies.
-func (b *Bundle) Early(at time.Time) bool { return at.Before(b.IssuedAt) }
-
-// Age is how old the bundle's statuses are at a time; 0 when it is Early.
-func (b *Bundle) Age(at time.Time) time.Duration { return max(0, at.Sub(b.IssuedAt)) }
