@@ -158,6 +158,16 @@ hsm:
 	wants(t, said, `FAILED device sdf: `)
 }
 
+// A profile whose codes the token does not know leaves it without SM4: the refusal says what to set, and the right profile goes on.
+func TestAProfileOfAnotherVendorIsNamed(t *testing.T) {
+	t.Parallel()
+	d := newOperator(t, "neutral", "    profile: sansec\n")
+	_, errs := d.do(1, "init")
+	wants(t, errs, `cannot wrap with sm4: .*Correct its .profile., set .master: aes256.*密码设备无法生成`)
+	d.write("data: %q\nhsm:\n  - driver: pkcs11\n    module: %q\n    tokens: [%q]\n    pin_file: %q\n", filepath.Join(d.dir, "data"), d.token.Module, d.token.Label, d.token.PINFile)
+	d.do(0, "init")
+}
+
 // A wrong PIN is shown to the token once, by each command that a person starts, and never by the program itself.
 func TestAWrongPINIsTriedOnce(t *testing.T) {
 	t.Parallel()

@@ -118,6 +118,10 @@ func databaseFile(cfg Config) error {
 	return nil // whatever else is wrong shows when it is opened
 }
 
+var errLacks = fault.New(fault.Invalid, "device-lacks",
+	"The device cannot make a master key of this algorithm. Correct its `profile`, set `master: aes256` for a device without SM4, or name a further device; `hufu doctor` shows what each one can do.",
+	"密码设备无法生成该算法的主密钥。请更正 profile；设备不支持 SM4 时设 master: aes256；或增加其他设备。hufu doctor 可查看各设备的能力。")
+
 // openKeys opens the master key and the data keys of the database, and completes or voids keys left half-made.
 func (s *server) openKeys(ctx context.Context, _ openOptions) (err error) {
 	if s.keys, err = keys.New(keys.Config{Store: s.db.Keys(), Device: s.device, MasterAlgorithm: s.cfg.Master, Now: s.now}); err != nil {
@@ -126,7 +130,9 @@ func (s *server) openKeys(ctx context.Context, _ openOptions) (err error) {
 	if err := s.confirmSample(ctx); err != nil {
 		return err
 	}
-	if _, err := s.keys.Unlock(ctx); err != nil {
+	if _, err := s.keys.Unlock(ctx); errors.Is(err, hsm.ErrMechanism) {
+		return errLacks.With("open data keys: %w", err)
+	} else if err != nil {
 		return fmt.Errorf("open data keys: %w", err)
 	}
 	if err := s.db.FollowFieldKeys(ctx, s.openFieldKeys); err != nil {
