@@ -19,9 +19,9 @@ type caCommands struct {
 }
 
 type ceremonyCommands struct {
-	Root       rootCeremony       `cmd:"" default:"withargs" help:"Make the authorities of a fresh installation, the root's key divided among custodians. Example: hufu ca ceremony root --data /var/lib/hufu --custodian 张三 --custodian 李四 --custodian 王五 --threshold 2 --shares /media/shares --transcript ceremony.txt"`
-	SignCRL    signCRLCeremony    `cmd:"" name:"sign-crl" help:"Let the root sign its revocation list anew. Example: hufu ca ceremony sign-crl --data /var/lib/hufu --share one.share --share two.share --transcript crl.txt"`
-	NewIssuing newIssuingCeremony `cmd:"" name:"new-issuing" help:"Let the root certify the next issuing authority. Example: hufu ca ceremony new-issuing --data /var/lib/hufu --share one.share --share two.share --transcript issuing.txt"`
+	Root       rootCeremony       `cmd:"" default:"withargs" help:"Make the authorities of a fresh installation, the root's key divided among custodians. Example: hufu ca ceremony root --config hufu.yaml --custodian 张三 --custodian 李四 --custodian 王五 --threshold 2 --shares /media/shares --transcript ceremony.txt"`
+	SignCRL    signCRLCeremony    `cmd:"" name:"sign-crl" help:"Let the root sign its revocation list anew. Example: hufu ca ceremony sign-crl --config hufu.yaml --share one.share --share two.share --transcript crl.txt"`
+	NewIssuing newIssuingCeremony `cmd:"" name:"new-issuing" help:"Let the root certify the next issuing authority. Example: hufu ca ceremony new-issuing --config hufu.yaml --share one.share --share two.share --transcript issuing.txt"`
 }
 
 // keeping is what all ceremonies take.
@@ -105,7 +105,7 @@ func (c *rootCeremony) Run(con *console) error {
 	h := &holding{s: s, t: t, asked: asked, cost: shares.DefaultCost, by: ceremonyActor(), order: order, dir: c.Shares, life: life, mark: mark}
 	err = h.hold(con.ctx)
 	if err == nil {
-		h.farewell(con.out, c.DryRun)
+		h.farewell(con.out, c.DryRun, c.again(cfg))
 	}
 	if c.DryRun {
 		err = errors.Join(err, s.tidyTokens(context.WithoutCancel(con.ctx)))
@@ -113,12 +113,12 @@ func (c *rootCeremony) Run(con *console) error {
 	return errors.Join(err, s.Close())
 }
 
-// farewell says what people do next.
-func (h *holding) farewell(out io.Writer, dry bool) {
+// farewell says what people do next, in the place that they named.
+func (h *holding) farewell(out io.Writer, dry bool, place string) {
 	if dry {
 		fmt.Fprintf(out, "\n演练结束，除记录文件外未保留任何内容。/ The rehearsal is over; nothing of it was kept but %s, its .sig and its .root.pem.\n", h.t.path)
 		return
 	}
-	fmt.Fprintf(out, "\n请将 %s 中的分量文件各自交给保管员（单独介质、分别存放），并从此处删除；随后执行 hufu init。\n"+
-		"Give each custodian his or her share file from %s, on a medium and at a place of its own, and delete them here. Then run: hufu init\n", h.dir, h.dir)
+	fmt.Fprintf(out, "\n请将 %[1]s 中的分量文件各自交给保管员（单独介质、分别存放），并从此处删除；随后执行 hufu init %[2]s。\n"+
+		"Give each custodian his or her share file from %[1]s, on a medium and at a place of its own, and delete them here. Then run: hufu init %[2]s\n", h.dir, place)
 }
