@@ -423,11 +423,11 @@ func (o owners) OwnerName(ctx context.Context, subject string) (string, error) {
 	return s.Name, err
 }
 
-func (o owners) ActingFor(ctx context.Context, person, organisation string) (ways []actor.Actor, err error) {
+func (o owners) ActingFor(ctx context.Context, person, organisation string) (ways []seal.Way, err error) {
 	all, err := o.Capacities(ctx, person)
 	for _, c := range all {
 		if c.For == organisation {
-			ways = append(ways, actor.Actor{Subject: person, Capacity: actor.Capacity(c.Kind), For: c.For, Roles: c.Roles})
+			ways = append(ways, seal.Way{Actor: actor.Actor{Subject: person, Capacity: actor.Capacity(c.Kind), For: c.For, Roles: c.Roles}, Since: c.Since})
 		}
 	}
 	return ways, err

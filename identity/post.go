@@ -19,6 +19,7 @@ type Post struct {
 	Title        string
 	Roles        []actor.Role
 	Since        time.Time
+	RolesSince   time.Time // when the roles were last set
 	Ended        time.Time // zero while in force
 }
 
@@ -118,7 +119,7 @@ func (s *Service) SetRoles(ctx context.Context, a actor.Actor, postID string, ro
 		if err != nil {
 			return err
 		}
-		if err := w.SetPostRoles(postID, kept); err != nil {
+		if err := w.SetPostRoles(postID, kept, now); err != nil {
 			return err
 		}
 		if err := announce(w, post.Person, "roles", now); err != nil {

@@ -340,10 +340,10 @@ func TestCapacitiesAndActing(t *testing.T) {
 		w.must(err)
 		want := []identity.Capacity{
 			{Kind: identity.Person, Name: "张三"},
-			{Kind: identity.Entity, For: company.ID, Name: "公司", USCC: companyCode, Relation: identity.LegalRep},
+			{Kind: identity.Entity, For: company.ID, Name: "公司", USCC: companyCode, Relation: identity.LegalRep, Since: w.now},
 			{
 				Kind: identity.Official, For: office.ID, Name: "某局", USCC: officeCode, PostID: post.ID, Post: "科员",
-				Roles: []actor.Role{actor.RoleSealOfficer},
+				Roles: []actor.Role{actor.RoleSealOfficer}, Since: w.now,
 			},
 		}
 		if fmt.Sprint(all) != fmt.Sprint(want) {
@@ -417,7 +417,13 @@ func TestRolesAreSeparated(t *testing.T) {
 		w.must(err)
 		w.refused(w.SetRoles(w.ctx, super, second.ID, []actor.Role{actor.RoleBusinessAdmin}), identity.ErrRoles)
 		w.refused(w.SetRoles(w.ctx, registrar, second.ID, nil), actor.ErrRole)
+		w.now = w.now.Add(time.Minute)
 		w.must(w.SetRoles(w.ctx, super, first.ID, nil))
+		ways, err := w.Capacities(w.ctx, p.ID)
+		w.must(err)
+		if len(ways) != 3 || !ways[1].Since.Equal(w.now) || !ways[2].Since.Equal(second.Since) {
+			t.Errorf("since when the posts carry their roles: %+v", ways)
+		}
 
 		// Two administrators at once give the two roles: one of them loses.
 		var wg sync.WaitGroup

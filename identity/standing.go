@@ -172,7 +172,7 @@ func capacities(r R, personID string) ([]Capacity, error) {
 		return nil, err
 	}
 	for _, rep := range reps {
-		c := Capacity{Kind: Entity, For: rep.Entity, Relation: rep.Relation}
+		c := Capacity{Kind: Entity, For: rep.Entity, Relation: rep.Relation, Since: rep.Since}
 		if all, err = appendActive(r, all, c); err != nil {
 			return nil, err
 		}
@@ -182,7 +182,7 @@ func capacities(r R, personID string) ([]Capacity, error) {
 		return nil, err
 	}
 	for _, p := range posts {
-		c := Capacity{Kind: Official, For: p.Organisation, PostID: p.ID, Post: p.Title, Roles: p.Roles}
+		c := Capacity{Kind: Official, For: p.Organisation, PostID: p.ID, Post: p.Title, Roles: p.Roles, Since: p.RolesSince}
 		if all, err = appendActive(r, all, c); err != nil {
 			return nil, err
 		}

@@ -96,8 +96,8 @@ type SubjectChanges interface {
 type FactChanges interface {
 	AddEvidence(Evidence) error
 	AddPost(Post) error
-	// SetPostRoles replaces the roles of a post in force, else ErrNoPost.
-	SetPostRoles(post string, roles []actor.Role) error
+	// SetPostRoles replaces the roles of a post in force, which carries them since now, else ErrNoPost.
+	SetPostRoles(post string, roles []actor.Role, now time.Time) error
 	// EndPost ends a post in force, else ErrNoPost.
 	EndPost(post string, now time.Time) error
 	AddRepresentation(Representation) error

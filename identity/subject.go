@@ -81,6 +81,7 @@ type Capacity struct {
 	PostID   string       // of an official's post; the subject of an official's certificate
 	Post     string       // its title
 	Roles    []actor.Role // that the post carries
+	Since    time.Time    // when this way was opened, or the post last got its roles; zero for oneself
 }
 
 // Profile is what a subject may have released about itself, under scopes that its caller checks.

@@ -218,8 +218,8 @@ func (r registry) OwnerName(ctx context.Context, subject string) (string, error)
 	return h.Name, err
 }
 
-func (r registry) ActingFor(context.Context, string, string) ([]actor.Actor, error) {
-	return []actor.Actor{officer}, nil
+func (r registry) ActingFor(context.Context, string, string) ([]seal.Way, error) {
+	return []seal.Way{{Actor: officer}}, nil
 }
 
 // faultyStore fails the n-th update from now: before it begins, or after it has committed as a lost answer does. dead makes

@@ -220,7 +220,31 @@ func (s *Service) endStale(ctx context.Context, seal Seal) error {
 // stillUses tells whether a person may stamp with a seal now, in whatever capacity.
 func (s *Service) stillUses(ctx context.Context, person string, seal Seal) (bool, error) {
 	ways, err := s.Owners.ActingFor(ctx, person, seal.Owner)
-	return slices.ContainsFunc(ways, func(a actor.Actor) bool { return mayUse(a, seal) }), err
+	return slices.ContainsFunc(ways, func(w Way) bool { return mayUse(w.Actor, seal) }), err
+}
+
+// served refuses the use of a standing activation to somebody who got the right to stamp, or the account, after it was made:
+// whoever makes appointments or resets passwords must not thereby come to stamp. An activation made since then serves again.
+func (s *Service) served(ctx context.Context, by actor.Actor, seal Seal, kind string) error {
+	all, err := s.activations(ctx, seal)
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(a Activation) bool { return a.State != ActivationActive || !slices.Contains(a.Kinds, kind) })
+	if len(all) == 0 {
+		return nil // the keeper of the key says so in its own words
+	}
+	ways, err := s.Owners.ActingFor(ctx, by.Subject, seal.Owner)
+	if err != nil {
+		return err
+	}
+	for _, w := range ways {
+		if w.Capacity == by.Capacity && mayUse(w.Actor, seal) &&
+			slices.ContainsFunc(all, func(a Activation) bool { return !a.Made.Before(w.Since) }) {
+			return nil
+		}
+	}
+	return ErrNewcomer.With("%s with seal %s", by, seal.Code)
 }
 
 // SubjectChanged handles a durable job whose payload names a person or organisation that may have lost rights: standing

@@ -444,3 +444,29 @@ func TestASealOfTheStepBeforeIsAdopted(t *testing.T) {
 		w.sound(out.Document)
 	})
 }
+
+// TestAStandingActivationDoesNotServeNewcomers: whoever makes appointments, sets roles or resets passwords does not come to
+// stamp by it.
+func TestAStandingActivationDoesNotServeNewcomers(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.made()
+		w.activated(5, seal.KindDocument)
+		w.must(w.stamp(seal.KindDocument))
+		w.auth.since[stamper.Subject] = w.now.Add(time.Second)
+		w.now = w.now.Add(2 * time.Second)
+		if err := w.stamp(seal.KindDocument); !errors.Is(err, seal.ErrNewcomer) {
+			t.Errorf("a right younger than the activation: %v", err)
+		}
+		o := order(t)
+		o.Consent = seal.Consent{PIN: pin}
+		if _, err := w.Stamp(t.Context(), stamper, o); err != nil {
+			t.Errorf("with the owner's PIN: %v", err)
+		}
+		w.activated(5, "licence/other")
+		if err := w.stamp(seal.KindDocument); !errors.Is(err, seal.ErrNewcomer) {
+			t.Errorf("a new activation of another kind: %v", err)
+		}
+		w.activated(5, seal.KindDocument)
+		w.must(w.stamp(seal.KindDocument))
+	})
+}

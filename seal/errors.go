@@ -22,6 +22,9 @@ var (
 		"Say why, in 1 to 200 characters.", "请用 1 至 200 个字说明原因。")
 	ErrKinds = fault.New(fault.Invalid, "seal.kinds",
 		"Name the kinds of documents that the activation covers: document, or licence/ and the type of licence.", "请写明启用授权适用的文件种类：document，或 licence/ 加证照类型代码。")
+	ErrNewcomer = fault.New(fault.Denied, "seal.newcomer",
+		"The seal's standing activations were made before you got your post, its roles or your password. Give the PIN, or ask for a new activation.",
+		"该印章的启用授权早于您的任职、角色或密码设置。请输入印章口令，或请保管人重新启用。")
 	ErrNoActivation = fault.New(fault.NotFound, "seal.no-activation",
 		"This seal has no such standing activation, or it has ended. Look at the seal's activations.", "该印章没有此项启用授权，或已终止。请查看印章的启用授权。")
 	ErrTime = fault.New(fault.Invalid, "seal.time",

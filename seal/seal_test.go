@@ -143,11 +143,12 @@ type authority struct {
 	makerK *gm.PrivateKey
 	ended  int
 	left   map[string]bool // persons who may not act for the bureau any more
+	since  map[string]time.Time
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{left: map[string]bool{}}
+	a := &authority{left: map[string]bool{}, since: map[string]time.Time{}}
 	a.rootK, a.makerK = newKey(t), newKey(t)
 	name := certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: "root"})
 	var err error
@@ -211,13 +212,13 @@ func (a *authority) OwnerName(_ context.Context, subject string) (string, error)
 	return "某某市市场监督管理局", nil
 }
 
-func (a *authority) ActingFor(_ context.Context, person, organisation string) ([]actor.Actor, error) {
+func (a *authority) ActingFor(_ context.Context, person, organisation string) ([]seal.Way, error) {
 	if a.left[person] || organisation != "bureau" {
 		return nil, nil
 	}
 	for _, by := range []actor.Actor{maker, checker, stamper} {
 		if by.Subject == person {
-			return []actor.Actor{by}, nil
+			return []seal.Way{{Actor: by, Since: a.since[person]}}, nil
 		}
 	}
 	return nil, nil

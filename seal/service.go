@@ -38,7 +38,14 @@ type Owners interface {
 	OwnerName(ctx context.Context, subject string) (string, error)
 	// ActingFor returns the ways in which a person may act for an organisation now, with the roles of each. Nobody who may
 	// not is an empty list; an error means that it could not be found out.
-	ActingFor(ctx context.Context, person, organisation string) ([]actor.Actor, error)
+	ActingFor(ctx context.Context, person, organisation string) ([]Way, error)
+}
+
+// Way is a way in which a person may act for an organisation. Since is when somebody else last opened it to the person: by a
+// post, by its roles, by registering a representative, or by giving the person a password.
+type Way struct {
+	actor.Actor
+	Since time.Time
 }
 
 // Config is what a Service is made of; every field must be set but those marked optional.

@@ -177,7 +177,7 @@ func (s *Service) sign(ctx context.Context, by actor.Actor, seal Seal, c Consent
 		return nil, "", ErrEnded.With("certificate of seal %s", seal.Code)
 	}
 	if bare(c) {
-		if err := s.endStale(ctx, seal); err != nil {
+		if err := errors.Join(s.endStale(ctx, seal), s.served(ctx, by, seal, c.Kind)); err != nil {
 			return nil, "", err
 		}
 	}

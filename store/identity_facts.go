@@ -23,16 +23,16 @@ func (t identityTx) AddEvidence(e identity.Evidence) error {
 	return err
 }
 
-const postRow = `SELECT id, person, organisation, title, roles, since, ended_at FROM post`
+const postRow = `SELECT id, person, organisation, title, roles, since, roles_since, ended_at FROM post`
 
 func scanPost(s scanner) (p identity.Post, err error) {
 	var roles string
-	var since, ended int64
-	err = s.Scan(&p.ID, &p.Person, &p.Organisation, &p.Title, &roles, &since, &ended)
+	var since, rolesSince, ended int64
+	err = s.Scan(&p.ID, &p.Person, &p.Organisation, &p.Title, &roles, &since, &rolesSince, &ended)
 	for _, r := range strings.Fields(roles) {
 		p.Roles = append(p.Roles, actor.Role(r))
 	}
-	p.Since, p.Ended = fromMicros(since), fromMicros(ended)
+	p.Since, p.RolesSince, p.Ended = fromMicros(since), fromMicros(max(since, rolesSince)), fromMicros(ended)
 	return p, err
 }
 
@@ -69,9 +69,9 @@ func (t identityTx) AddPost(p identity.Post) error {
 	return err
 }
 
-func (t identityTx) SetPostRoles(post string, roles []actor.Role) error {
+func (t identityTx) SetPostRoles(post string, roles []actor.Role, now time.Time) error {
 	return t.change(identity.ErrNoPost.With("post %q", post),
-		`UPDATE post SET roles = $2 WHERE id = $1 AND ended_at = 0`, post, rolesText(roles))
+		`UPDATE post SET roles = $2, roles_since = $3 WHERE id = $1 AND ended_at = 0`, post, rolesText(roles), micros(now))
 }
 
 func (t identityTx) EndPost(post string, now time.Time) error {

@@ -41,16 +41,16 @@ const (
 
 func (t loginTx) account(where string, args ...any) (a login.Account, err error) {
 	var name []byte
-	var created, changed int64
-	err = t.one([]any{&a.ID, &a.Subject, &name, &a.Password, &a.MustChange, &created, &changed},
-		`SELECT id, subject, name, password, must_change, created_at, changed_at FROM login_account WHERE `+where, args...)
+	var created, changed, given int64
+	err = t.one([]any{&a.ID, &a.Subject, &name, &a.Password, &a.MustChange, &created, &changed, &given},
+		`SELECT id, subject, name, password, must_change, created_at, changed_at, given_at FROM login_account WHERE `+where, args...)
 	if errors.Is(err, errNoRow) {
 		return login.Account{}, login.ErrNoAccount
 	}
 	if err != nil {
 		return login.Account{}, fmt.Errorf("read account: %w", err)
 	}
-	a.Created, a.Changed = fromMicros(created), fromMicros(changed)
+	a.Created, a.Changed, a.Given = fromMicros(created), fromMicros(changed), fromMicros(max(created, given))
 	a.Name, err = t.open(accountColumn, a.ID, name)
 	return a, err
 }
@@ -88,7 +88,8 @@ func (t loginTx) AddAccount(a login.Account) error {
 }
 
 func (t loginTx) ReplacePassword(id, old, phc string, mustChange bool, changed time.Time) error {
-	n, err := t.exec(`UPDATE login_account SET password = $3, must_change = $4, changed_at = $5 WHERE id = $1 AND password = $2`,
+	n, err := t.exec(`UPDATE login_account SET password = $3, must_change = $4, changed_at = $5,
+		given_at = CASE WHEN $4 THEN $5 ELSE given_at END WHERE id = $1 AND password = $2`,
 		id, old, phc, mustChange, micros(changed))
 	if err == nil && n != 1 {
 		err = login.ErrChanged.With("password of account %s", id)

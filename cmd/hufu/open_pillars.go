@@ -77,7 +77,7 @@ func (s *server) openSeals(ctx context.Context, _ openOptions) error {
 	}
 	s.seals, err = seal.New(seal.Config{
 		Store: s.db.Seals(), Keys: many, Certifier: sealCertifier{s.ca}, Maker: sealMaker{s.ca}, TimeStamps: s.ca,
-		Owners: owners{s.identity}, VendorID: s.cfg.Vendor, Now: s.now,
+		Owners: owners{s.identity, s.login}, VendorID: s.cfg.Vendor, Now: s.now,
 	})
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"hufu/ca"
 	"hufu/certs"
 	"hufu/identity"
+	"hufu/identity/login"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
 	"hufu/internal/gm"
@@ -123,8 +124,11 @@ func (c *Config) hardware() bool {
 	return false
 }
 
-// owners names the organisations that seals are for.
-type owners struct{ *identity.Service }
+// owners tells of the organisations that seals are for, and who may act for them since when.
+type owners struct {
+	*identity.Service
+	logins *login.Service
+}
 
 func (o owners) OwnerName(ctx context.Context, subject string) (string, error) {
 	standing, err := o.Standing(ctx, subject)
@@ -138,18 +142,30 @@ func (o owners) OwnerName(ctx context.Context, subject string) (string, error) {
 }
 
 // ActingFor asks as whom a person may act for an organisation now. Who is frozen, closed or unknown may not.
-func (o owners) ActingFor(ctx context.Context, person, organisation string) (ways []actor.Actor, err error) {
+func (o owners) ActingFor(ctx context.Context, person, organisation string) (ways []seal.Way, err error) {
 	all, err := o.Capacities(ctx, person)
 	switch fault.KindOf(err) {
 	case fault.NotFound, fault.Denied, fault.Conflict, fault.Invalid:
 		return nil, nil
 	}
-	for _, c := range all {
-		if c.For == organisation && c.Kind != identity.Person {
-			ways = append(ways, actor.Actor{Subject: person, Capacity: actor.Capacity(c.Kind), For: c.For, Roles: c.Roles})
-		}
+	if err != nil {
+		return nil, err
 	}
-	return ways, err
+	account, err := o.logins.Account(ctx, actor.ForSystem("seal"), person)
+	if err != nil && !errors.Is(err, login.ErrNoAccount) {
+		return nil, err
+	}
+	for _, c := range all {
+		if c.For != organisation || c.Kind == identity.Person {
+			continue
+		}
+		w := seal.Way{Actor: actor.Actor{Subject: person, Capacity: actor.Capacity(c.Kind), For: c.For, Roles: c.Roles}, Since: c.Since}
+		if account.Given.After(w.Since) {
+			w.Since = account.Given
+		}
+		ways = append(ways, w)
+	}
+	return ways, nil
 }
 
 // qrSigner signs the QR texts by which licences are shown; its certificate stands in the trust bundle.

@@ -548,6 +548,7 @@ func TestAccounts(t *testing.T) {
 		if !s.MustChange {
 			t.Error("the registrar's password may stay")
 		}
+		w.clock.Add(time.Minute.Microseconds())
 		w.must(w.SetPassword(t.Context(), s.Actor(), "another horse 8", "my own horse 7"))
 		if s, err = w.Session(t.Context(), secret); err != nil || s.MustChange {
 			t.Errorf("%+v, %v", s, err)
@@ -564,7 +565,15 @@ func TestAccounts(t *testing.T) {
 		w.refused(w.ResetPassword(t.Context(), super, wang, "taken over 99"), actor.ErrRole)
 		w.refused(w.ResetPassword(t.Context(), registrar, li, "taken over 99"), actor.ErrRole)
 		w.refused(w.ResetPassword(t.Context(), actor.Actor{Subject: li, Capacity: actor.Official, Roles: super.Roles}, li, "taken over 99"), actor.ErrSameActor)
+		before, err := w.Account(t.Context(), super, li)
+		if err != nil || !before.Given.Equal(before.Created) || !before.Changed.After(before.Given) {
+			t.Errorf("the own password counts as given by somebody else: %+v, %v", before, err)
+		}
+		w.clock.Add(time.Minute.Microseconds())
 		w.must(w.ResetPassword(t.Context(), super, li, "reset horse 66"))
+		if after, err := w.Account(t.Context(), super, li); err != nil || !after.Given.Equal(w.now()) {
+			t.Errorf("since the reset: %+v, %v", after, err)
+		}
 		_, err = w.Session(t.Context(), secret)
 		w.refused(err, login.ErrNoSession)
 	})

@@ -24,6 +24,7 @@ type Account struct {
 	MustChange bool   // somebody else chose the password
 	Created    time.Time
 	Changed    time.Time // of the password
+	Given      time.Time // when somebody else last gave the person a password
 }
 
 // R reads. Sessions come with Name and IdentityLevel empty: the service asks for them.
