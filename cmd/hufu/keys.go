@@ -126,7 +126,11 @@ func (r keyRotation) line() string {
 	if r.Phase == "waiting" && r.Held == 0 {
 		words = restWords
 	}
-	line := fmt.Sprintf("rotation of %s, %d to %d: %s", r.Key, r.From, r.To, words.EN)
+	to := "the next" // not made yet
+	if r.To > 0 {
+		to = fmt.Sprint(r.To)
+	}
+	line := fmt.Sprintf("rotation of %s, %d to %s: %s", r.Key, r.From, to, words.EN)
 	if r.Total > 0 {
 		line += fmt.Sprintf(", %d of %d rows", r.Done, r.Total)
 	}

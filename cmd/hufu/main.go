@@ -24,7 +24,7 @@ type commands struct {
 	Init        initCommand    `cmd:"" help:"Make data folder, key store, database and authorities. Example: hufu init --data /var/lib/hufu"`
 	Migrate     migrateCommand `cmd:"" help:"Bring the database schema up to this version. Example: hufu migrate --config hufu.yaml"`
 	CheckConfig checkCommand   `cmd:"" name:"check-config" help:"Print the configuration in force, without secrets. Example: hufu check-config --config hufu.yaml"`
-	Doctor      doctorCommand  `cmd:"" help:"Check algorithms, key store and database. Example: hufu doctor --data /var/lib/hufu"`
+	Doctor      doctorCommand  `cmd:"" help:"Check algorithms, devices, key store and database. Example: hufu doctor --data /var/lib/hufu"`
 	CA          caCommands     `cmd:"" name:"ca" help:"Work with the authorities' keys."`
 	Keys        keysCommands   `cmd:"" help:"Work with the keys of a running server."`
 	Audit       auditCommands  `cmd:"" help:"Work with the log of all acts."`
