@@ -39,6 +39,9 @@ var (
 	ErrNoModule = fault.New(fault.Unavailable, "hsm.no-module",
 		"The PKCS#11 library cannot be loaded. Check the path of the vendor's library and the libraries that it needs (ldd).",
 		"无法加载 PKCS#11 库。请检查厂商库的路径及其依赖库（ldd）。")
+	ErrNotStarted = fault.New(fault.Unavailable, "hsm.not-started",
+		"The PKCS#11 library was loaded but does not start. Check the configuration of the vendor's client (address, certificates, environment) and its log.",
+		"PKCS#11 库已加载，但无法启动。请检查厂商客户端的配置（地址、证书、环境变量）及其日志。")
 	ErrNoToken = fault.New(fault.Unavailable, "hsm.no-token",
 		"The module shows no token of this label or serial number. Check the name, and the connection to the device.",
 		"模块中没有该标签或序列号的令牌。请检查名称以及与设备的连接。")

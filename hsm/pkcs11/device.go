@@ -55,7 +55,7 @@ const (
 )
 
 // Open loads the module, logs in to one token and proves its profile. pin is copied; the caller clears its own. The failures:
-// ErrNoModule, ErrNoToken, ErrNoProfile, and of package hsm ErrProfile, ErrWrongPIN, ErrPINLocked, ErrUnavailable.
+// ErrNoModule, ErrNotStarted, ErrNoToken, ErrNoProfile, and of package hsm ErrProfile, ErrWrongPIN, ErrPINLocked, ErrUnavailable.
 func Open(ctx context.Context, c Config, pin []byte) (hsm.Device, error) {
 	type opened struct {
 		d   *Device

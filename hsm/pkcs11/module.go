@@ -70,7 +70,8 @@ func useModule(ctx context.Context, path string) (*module, error) {
 		return nil, ErrNoModule.With("load %s", path)
 	}
 	if err := initialize(lib); err != nil {
-		return nil, ErrNoModule.With("initialize %s: %w", path, err)
+		lib.Destroy()
+		return nil, ErrNotStarted.With("%s: %w", path, step("C_Initialize", err))
 	}
 	m := &module{path: path, file: file, lib: lib, refs: 1, changed: make(chan struct{}), gen: 1, logins: map[string]*login{}}
 	loaded.list = append(loaded.list, m)

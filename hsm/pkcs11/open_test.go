@@ -26,6 +26,10 @@ func TestOpenRefusals(t *testing.T) {
 	if err := os.WriteFile(text, []byte("not a library"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	alone := filepath.Join(t.TempDir(), "alone.so") // without its configuration
+	if library, err := os.ReadFile(good.Module); err != nil || os.WriteFile(alone, library, 0o700) != nil {
+		t.Fatal(err)
+	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	with := func(change func(*Config)) Config { c := good; change(&c); return c }
@@ -36,6 +40,7 @@ func TestOpenRefusals(t *testing.T) {
 	}{
 		"no such module":  {t.Context(), with(func(c *Config) { c.Module += "x" }), ErrNoModule},
 		"not a library":   {t.Context(), with(func(c *Config) { c.Module = text }), ErrNoModule},
+		"not started":     {t.Context(), with(func(c *Config) { c.Module = alone }), ErrNotStarted},
 		"no such token":   {t.Context(), with(func(c *Config) { c.Token = "nobody" }), ErrNoToken},
 		"no such profile": {t.Context(), with(func(c *Config) { c.Profile = "nobody" }), ErrNoProfile},
 		"ended":           {ended, good, context.Canceled},
