@@ -99,7 +99,7 @@ func (k *Keys) CheckDestroy(ctx context.Context, who actor.Actor, key string, nu
 		return err
 	}
 	return k.store.View(ctx, func(r R) error {
-		if last, err := r.LastRotation(key); err == nil && !last.ended() {
+		if last, err := r.LastRotation(key); err == nil && !last.ended() && !last.onlyHeld() {
 			return ErrRotating.With("key %s", key)
 		}
 		if purpose, ok := dataPurpose(key); ok {

@@ -32,6 +32,9 @@ func (k *Keys) BeginRotation(ctx context.Context, who actor.Actor, key string) (
 		if p, err = plan(w, key); err != nil {
 			return false, err
 		}
+		if ok, err := k.supersede(w, key); err != nil || !ok {
+			return ok, err
+		}
 		p.ID, p.By, p.Begun, p.Changed = rand.Text(), who.String(), k.time(), k.time()
 		if ok, err := w.InsertRotation(p); err != nil || !ok {
 			return ok, err
@@ -51,6 +54,21 @@ func (k *Keys) BeginRotation(ctx context.Context, who actor.Actor, key string) (
 		return p, fmt.Errorf("rotate key %s, which will be tried again: %w", key, err)
 	}
 	return k.rotation(ctx, p.ID)
+}
+
+// supersede ends a rotation that waits for nothing but rows that the program cannot bring over: after a compromise, the next
+// one must not wait for their owners. The new rotation counts and tries these rows too.
+func (k *Keys) supersede(w W, key string) (bool, error) {
+	last, err := w.LastRotation(key)
+	if errors.Is(err, ErrUnknown) || err == nil && last.ended() {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	done := last
+	done.Phase = PhaseDone
+	return k.put(w, last, done)
 }
 
 func (p Progress) entry(who actor.Actor, action string, at time.Time) audit.Entry {

@@ -23,7 +23,7 @@ func (k *Keys) Plan(ctx context.Context, who actor.Actor, key string) (Progress,
 
 func plan(r R, key string) (Progress, error) {
 	p := Progress{Key: key, Phase: PhaseMaking}
-	if last, err := r.LastRotation(key); err == nil && !last.ended() {
+	if last, err := r.LastRotation(key); err == nil && !last.ended() && !last.onlyHeld() {
 		return last, ErrRotating.With("key %s", key)
 	} else if err != nil && !errors.Is(err, ErrUnknown) {
 		return p, err

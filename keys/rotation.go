@@ -188,6 +188,11 @@ func wayOf(purpose string) (Way, error) {
 // dataPurpose tells a data key's name from a label.
 func dataPurpose(key string) (purpose string, ok bool) { return strings.CutPrefix(key, DataPrefix) }
 
+// onlyHeld reports whether all that is left to do is not the program's to do.
+func (p Progress) onlyHeld() bool {
+	return p.Way == Rewrapped && p.Phase == PhaseWaiting && p.Held > 0
+}
+
 // ended reports whether a rotation is over.
 func (p Progress) ended() bool { return p.Phase == PhaseDone }
 

@@ -438,3 +438,53 @@ func TestMasterChangesItsAlgorithmByRotation(t *testing.T) {
 		want(t, "a master key that signs", err, keys.ErrPurpose)
 	})
 }
+
+// Keys that only the device opens stay under the master of their making. They keep it alive, and do not keep the next rotation
+// from beginning.
+func TestARotationThatWaitsForOwnersIsFollowedByTheNext(t *testing.T) {
+	each(t, func(t *testing.T, r rig) {
+		ctx, device := t.Context(), &insideDevice{Soft: r.device}
+		node := func() *keys.Keys { return r.nodeWith(t, r.db.Keys(), device) }
+		ok(t, "master", node().EnsureMaster(ctx, system, "seal-master"))
+		many, err := node().Many(system, keys.ManySeal, "seal-master")
+		ok(t, "many", err)
+		id, _, err := many.Generate(ctx, "seal", ownerHalf)
+		ok(t, "generate", err)
+		signs := func() {
+			t.Helper()
+			many, err := node().Many(system, keys.ManySeal, "seal-master")
+			ok(t, "many", err)
+			s, err := many.Signer(ctx, id, chief, byHalf)
+			ok(t, "signer", err)
+			_, err = gm.SignMessage(s, []byte("m"))
+			ok(t, "sign", err)
+		}
+		for n := uint32(2); n <= 3; n++ {
+			_, err := node().Plan(ctx, chief, "seal-master")
+			ok(t, "plan", err)
+			p, err := node().BeginRotation(ctx, chief, "seal-master")
+			ok(t, "begin", err)
+			_, err = node().BeginRotation(ctx, chief, "seal-master")
+			want(t, "another one at once", err, keys.ErrRotating)
+			for range 20 { // until it waits for the owner
+				if p.Held > 0 {
+					break
+				}
+				r.clock.advance(max(p.NotBefore.Sub(r.clock.now()), time.Second))
+				ok(t, "advance", node().Advance(ctx, p.ID))
+				p = r.progress(t, p.ID)
+			}
+			if p.Phase != keys.PhaseWaiting || p.Held != 1 || p.To != n {
+				t.Fatalf("rotation to %d: %+v", n, p)
+			}
+			signs()
+		}
+		r.clock.advance(time.Hour)
+		want(t, "destroying what the key stands under", node().DestroyVersion(ctx, system, "seal-master", 1), keys.ErrInUse)
+		ok(t, "destroying what nothing stands under", node().DestroyVersion(ctx, system, "seal-master", 2))
+		signs()
+		if begun, ended := r.records(t, "key.rotate", "seal-master"), r.records(t, "key.rotated", "seal-master"); begun != 2 || ended != 1 {
+			t.Errorf("%d begun, %d ended", begun, ended)
+		}
+	})
+}
