@@ -29,6 +29,8 @@ var deviceWorkloads = []workload{
 	{"hsm.pkcs11.verified", "SM2 signatures per CPU-second, each verified", "C_SignInit, C_Sign on the same token", 0.8, pkcs11Row(true)},
 	{"hsm.sdf", "SM2 signatures per CPU-second, without their verification", "SDF_InternalSign_ECC on the same device", 0.95, sdfRow(false)},
 	{"hsm.sdf.verified", "SM2 signatures per CPU-second, each verified", "SDF_InternalSign_ECC on the same device", 0.8, sdfRow(true)},
+	{"hsm.pkcs11.remote", "SM2 signatures per second by 8 clients, each verified", "C_SignInit, C_Sign on the same token, which waits 4 ms as a machine in the network", 0.95, pkcs11Remote},
+	{"hsm.sdf.remote", "SM2 signatures per second by 8 clients, each verified", "SDF_InternalSign_ECC on the same device, which waits 4 ms", 0.95, sdfRemote},
 	{"hsm.inside", "SM2 signatures per CPU-second with a wrapped key that the token opens, each verified", "C_SignInit, C_Sign with a key of the same token", 0.5, openInside},
 }
 
@@ -59,7 +61,7 @@ func newToken(b *bed) (*token, error) {
 	if t.Library, err = softtoken.Build(dir, softtoken.BuildOptions{}); err != nil {
 		return nil, err
 	}
-	conf := "store " + t.store + "\n"
+	conf := "store " + t.store + "\nfaults " + filepath.Join(dir, "faults") + "\n"
 	for name, text := range map[string]string{t.pin: tokenPIN, t.PKCS11 + ".conf": conf, t.SDF + ".conf": conf} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			return nil, err
@@ -80,8 +82,19 @@ func (t *token) openPKCS11(ctx context.Context) (hsm.Device, error) {
 	return pkcs11.Open(ctx, pkcs11.Config{Module: t.PKCS11, Token: tokenLabel, Log: slog.New(slog.DiscardHandler)}, []byte(tokenPIN))
 }
 
-// raw compiles a loop in C and returns what runs it.
-func (t *token) raw(source string, args ...string) (func(time.Duration) (float64, error), error) {
+// remote makes one call of each signature wait, as the way to a machine in the network does.
+func (t *token) remote(call string) error {
+	return os.WriteFile(filepath.Join(t.dir, "faults"), []byte("slow 4\nat "+call+"\n"), 0o600)
+}
+
+// What the loops in C print.
+const (
+	perCPUSecond = iota
+	perSecond
+)
+
+// raw compiles a loop in C and returns what runs it and picks a figure.
+func (t *token) raw(figure int, source string, args ...string) (func(time.Duration) (float64, error), error) {
 	file, program := filepath.Join(t.dir, "loop.c"), filepath.Join(t.dir, "loop")
 	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 		return nil, err
@@ -94,21 +107,54 @@ func (t *token) raw(source string, args ...string) (func(time.Duration) (float64
 		if err != nil {
 			return 0, fmt.Errorf("reference: %w: %s", err, out)
 		}
-		return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+		figures := strings.Fields(string(out))
+		if len(figures) != 2 {
+			return 0, fmt.Errorf("reference: %q", out)
+		}
+		return strconv.ParseFloat(figures[figure], 64)
 	}, nil
 }
 
+// onPKCS11 opens a soft token by the driver and by the loop in C.
+func onPKCS11(b *bed, figure int, faults func(*token) error) (device hsm.Device, reference func(time.Duration) (float64, error), err error) {
+	t, err := newToken(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	if device, err = t.openPKCS11(b.ctx); err != nil {
+		return nil, nil, err
+	}
+	if reference, err = t.raw(figure, pkcs11Loop, t.PKCS11, tokenLabel, t.pin, "k", "fffff002"); err == nil {
+		err = faults(t)
+	}
+	return device, reference, err
+}
+
+// onSDF does the same with an SDF device.
+func onSDF(b *bed, figure int, faults func(*token) error) (device hsm.Device, reference func(time.Duration) (float64, error), err error) {
+	t, err := newToken(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := t.console("sdf-key", "1", "sign", "--pin-file", t.pin); err != nil {
+		return nil, nil, err
+	}
+	if device, err = sdf.Open(b.ctx, sdf.Config{
+		Library: t.SDF, Assignments: filepath.Join(t.dir, "assignments"), Create: true, Signing: []uint32{1},
+	}, sdf.Passwords{All: []byte(tokenPIN)}); err != nil {
+		return nil, nil, err
+	}
+	if reference, err = t.raw(figure, sdfLoop, t.SDF, t.pin, "1"); err == nil {
+		err = faults(t)
+	}
+	return device, reference, err
+}
+
+func healthy(*token) error { return nil }
+
 func pkcs11Row(verified bool) func(*bed) (pair, error) {
 	return func(b *bed) (pair, error) {
-		t, err := newToken(b)
-		if err != nil {
-			return pair{}, err
-		}
-		device, err := t.openPKCS11(b.ctx)
-		if err != nil {
-			return pair{}, err
-		}
-		reference, err := t.raw(pkcs11Loop, t.PKCS11, tokenLabel, t.pin, "k", "fffff002")
+		device, reference, err := onPKCS11(b, perCPUSecond, healthy)
 		if err != nil {
 			return pair{}, err
 		}
@@ -118,20 +164,7 @@ func pkcs11Row(verified bool) func(*bed) (pair, error) {
 
 func sdfRow(verified bool) func(*bed) (pair, error) {
 	return func(b *bed) (pair, error) {
-		t, err := newToken(b)
-		if err != nil {
-			return pair{}, err
-		}
-		if err := t.console("sdf-key", "1", "sign", "--pin-file", t.pin); err != nil {
-			return pair{}, err
-		}
-		device, err := sdf.Open(b.ctx, sdf.Config{
-			Library: t.SDF, Assignments: filepath.Join(t.dir, "assignments"), Create: true, Signing: []uint32{1},
-		}, sdf.Passwords{All: []byte(tokenPIN)})
-		if err != nil {
-			return pair{}, err
-		}
-		reference, err := t.raw(sdfLoop, t.SDF, t.pin, "1")
+		device, reference, err := onSDF(b, perCPUSecond, healthy)
 		if err != nil {
 			return pair{}, err
 		}
@@ -139,23 +172,58 @@ func sdfRow(verified bool) func(*bed) (pair, error) {
 	}
 }
 
-// driverPair makes a key on the device and lets it sign.
-func driverPair(ctx context.Context, device hsm.Device, reference func(time.Duration) (float64, error), verified bool) (pair, error) {
-	if _, err := device.Generate(ctx, hsm.Spec{Label: "k", Algorithm: hsm.SM2}); err != nil {
-		return pair{}, err
-	}
-	signer, err := device.Signer(ctx, "k")
+func pkcs11Remote(b *bed) (pair, error) {
+	device, reference, err := onPKCS11(b, perSecond, func(t *token) error { return t.remote("C_SignInit") })
 	if err != nil {
 		return pair{}, err
 	}
-	e := bytes.Repeat([]byte{7}, 32)
-	sign := func() error {
-		_, err := signer.Sign(nil, e, gm.Digest)
+	return remotePair(b.ctx, device, reference)
+}
+
+func sdfRemote(b *bed) (pair, error) {
+	device, reference, err := onSDF(b, perSecond, func(t *token) error { return t.remote("SDF_InternalSign_ECC") })
+	if err != nil {
+		return pair{}, err
+	}
+	return remotePair(b.ctx, device, reference)
+}
+
+// remotePair compares by the clock on the wall: both sides wait for the device most of the time.
+func remotePair(ctx context.Context, device hsm.Device, reference func(time.Duration) (float64, error)) (pair, error) {
+	sign, _, err := signing(ctx, device)
+	ours := func(d time.Duration) (float64, error) {
+		began := time.Now()
+		n, err := repeat(sign, d, clients)
+		return float64(n) / time.Since(began).Seconds(), err
+	}
+	return pair{ours: ours, reference: reference, close: func() { device.Close() }}, err
+}
+
+// signing makes a key on the device, and returns what signs with it.
+func signing(ctx context.Context, device hsm.Device) (sign func() error, signer crypto.Signer, err error) {
+	if _, err := device.Generate(ctx, hsm.Spec{Label: "k", Algorithm: hsm.SM2}); err != nil {
+		return nil, nil, err
+	}
+	if signer, err = device.Signer(ctx, "k"); err != nil {
+		return nil, nil, err
+	}
+	return func() error {
+		_, err := signer.Sign(nil, digest, gm.Digest)
 		return err
+	}, signer, nil
+}
+
+// digest is e, 32 octets.
+var digest = bytes.Repeat([]byte{7}, 32)
+
+func driverPair(ctx context.Context, device hsm.Device, reference func(time.Duration) (float64, error), verified bool) (pair, error) {
+	sign, signer, err := signing(ctx, device)
+	if err != nil {
+		return pair{}, err
 	}
 	p := pair{ours: crowd(sign), reference: reference, close: func() { device.Close() }}
 	if !verified {
-		p.ours = without(sign, verifier(signer, e))
+		p.ours = without(sign, verifier(signer, digest))
 	}
 	return p, nil
 }
@@ -217,7 +285,7 @@ func openInside(b *bed) (pair, error) {
 	if err != nil {
 		return pair{}, err
 	}
-	reference, err := t.raw(pkcs11Loop, t.PKCS11, tokenLabel, t.pin, "k", "fffff002")
+	reference, err := t.raw(perCPUSecond, pkcs11Loop, t.PKCS11, tokenLabel, t.pin, "k", "fffff002")
 	e := bytes.Repeat([]byte{7}, 32)
 	return pair{ours: crowd(func() error {
 		_, err := inside.SignInside(b.ctx, "master", wrapped, nil, public, e)

@@ -89,9 +89,15 @@ func loop(f func() error) func(time.Duration) (float64, error) {
 
 // cost is what one run of f takes, in CPU-seconds of this process, when so many clients do nothing else.
 func cost(f func() error, d time.Duration, clients int) (float64, error) {
+	before := cpu()
+	n, err := repeat(f, d, clients)
+	return (cpu() - before).Seconds() / float64(max(n, 1)), err
+}
+
+// repeat lets clients do f for a while, and counts.
+func repeat(f func() error, d time.Duration, clients int) (int, error) {
 	until := time.Now().Add(d)
 	var working tally
-	before := cpu()
 	for range clients {
 		working.do(func() (n int, err error) {
 			for time.Now().Before(until) {
@@ -105,8 +111,7 @@ func cost(f func() error, d time.Duration, clients int) (float64, error) {
 			return n, nil
 		})
 	}
-	n, err := working.wait()
-	return (cpu() - before).Seconds() / float64(max(n, 1)), err
+	return working.wait()
 }
 
 // tally sums up what several goroutines did.
