@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -85,6 +86,15 @@ func firstLine(b []byte) string {
 	return line[:min(len(line), 300)]
 }
 
+// problem names a refusal of the API by its code, before its words.
+func problem(body []byte) string {
+	var p struct{ Code, EN, Detail string }
+	if json.Unmarshal(body, &p) != nil || p.Code == "" {
+		return firstLine(body)
+	}
+	return p.Code + ": " + firstLine([]byte(cmp.Or(p.EN, p.Detail)))
+}
+
 // call sends JSON to the API with a token and reads the JSON answer into out, which may be nil.
 func (w *walker) call(ctx context.Context, token, method, path string, in, out any, header ...string) error {
 	var body []byte
@@ -101,7 +111,7 @@ func (w *walker) call(ctx context.Context, token, method, path string, in, out a
 		return err
 	}
 	if a.status/100 != 2 {
-		return fmt.Errorf("%s %s: %d %s", method, path, a.status, firstLine(a.body))
+		return fmt.Errorf("%s %s: %d %s", method, path, a.status, problem(a.body))
 	}
 	if raw, ok := out.(*[]byte); ok {
 		*raw = a.body
