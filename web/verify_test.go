@@ -105,11 +105,17 @@ func TestSlowUploadsShutNobodyOut(t *testing.T) {
 	}))
 	server := httptest.NewServer(site.Handler())
 	t.Cleanup(server.Close)
+	patient := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
 	post := func(from string, body io.Reader) int {
 		r := must(http.NewRequestWithContext(t.Context(), "POST", server.URL+"/verify", body))
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 		r.Header.Set("From", from)
-		resp, err := http.DefaultClient.Do(r)
+		client := http.DefaultClient
+		if _, slow := body.(*io.PipeReader); slow { // its body is asked for when it has its place
+			r.Header.Set("Expect", "100-continue")
+			client = patient
+		}
+		resp, err := client.Do(r)
 		if err != nil {
 			return 0
 		}

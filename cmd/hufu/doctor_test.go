@@ -219,11 +219,12 @@ func TestServerGoesOnWithASpareToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	first, other := cfg.HSM[0].openers(newLog(&log, 0), false)[0], cfg.HSM[0]
+	logger := newLog(&log, 0)
+	first, other := cfg.HSM[0].openers(logger, false)[0], cfg.HSM[0]
 	other.Module = spare.Module
-	second := other.openers(newLog(&log, 0), false)[0]
+	second := other.openers(logger, false)[0]
 	second.name += " spare"
-	s := &server{cfg: cfg, log: newLog(&log, 0), now: time.Now}
+	s := &server{cfg: cfg, log: logger, now: time.Now}
 	spare.Disturb(t, "removed")
 	members, err := s.openMembers(t.Context(), []opener{first, second}, 0)
 	if err != nil {

@@ -264,9 +264,10 @@ func FuzzStructures(f *testing.F) {
 		if len(b) < keyRoom {
 			return
 		}
-		a, err := arrayOf(b)
-		if pub, perr := a.publicKey(b); err == nil && (perr != nil || !gm.IsSM2(pub)) {
-			t.Errorf("arrays of %d: %v", a, perr)
+		if a, err := arrayOf(b); err == nil {
+			if pub, err := a.publicKey(b); err != nil || !gm.IsSM2(pub) {
+				t.Errorf("arrays of %d: %v", a, err)
+			}
 		}
 		if der, err := array(64).signature(b); err == nil {
 			if _, err := gm.RawSignature(der); err != nil {
