@@ -303,7 +303,7 @@ func await(ctx context.Context, done func() (bool, error)) error {
 	}
 }
 
-// fetchBundle waits for the bundle that knows the licence. By then the document carries its proof from the log.
+// fetchBundle waits for the bundle that knows the licence, and for the document to carry its proof from the log.
 func (t *tour) fetchBundle(ctx context.Context) (string, error) {
 	key, err := t.get(ctx, "/trust/bundle-key.pem")
 	if err != nil {
@@ -328,8 +328,16 @@ func (t *tour) fetchBundle(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("sequence %d, until %s", known.Sequence, known.NextUpdate.Format(time.DateOnly)),
-		errors.Join(t.fetchDocument(ctx), t.save("trust bundle", "trust/trust.bundle", data), t.save("key to pin", "trust/bundle-key.pem", key))
+	if err := errors.Join(t.save("trust bundle", "trust/trust.bundle", data), t.save("key to pin", "trust/bundle-key.pem", key)); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("sequence %d, until %s", known.Sequence, known.NextUpdate.Format(time.DateOnly)), await(ctx, func() (bool, error) {
+		if err := t.fetchDocument(ctx); err != nil {
+			return false, err
+		}
+		r, err := t.judgeGenuine()
+		return err == nil && logProof(r) != check.NotApplicable, err
+	})
 }
 
 // judge verifies a file offline, with what was saved before and nothing else.
@@ -355,17 +363,28 @@ func (t *tour) judge(name, as, report string) (check.Report, error) {
 	return found, t.save("report on "+as, report, append(bytes.TrimSpace(text), '\n'))
 }
 
+func (t *tour) judgeGenuine() (check.Report, error) {
+	return t.judge(t.licenceFile(), t.licence.ID+".ofd", "report/licence.json")
+}
+
+// logProof is what the first signature's proof from the log came to.
+func logProof(r check.Report) check.Result {
+	for _, signature := range r.Signatures {
+		for _, step := range signature.Steps {
+			if step.Name == check.StepLogProof {
+				return step.Result
+			}
+		}
+	}
+	return check.NotApplicable
+}
+
 func (t *tour) verifyGenuine(context.Context) (string, error) {
-	r, err := t.judge(t.licenceFile(), t.licence.ID+".ofd", "report/licence.json")
+	r, err := t.judgeGenuine()
 	if err != nil {
 		return "", err
 	}
-	proof := check.NotApplicable
-	for _, step := range r.Signatures[0].Steps {
-		if step.Name == check.StepLogProof {
-			proof = step.Result
-		}
-	}
+	proof := logProof(r)
 	if r.Result != check.Passed || proof != check.Passed {
 		return "", fmt.Errorf("the licence is %s, its log proof %s: %v", r.Result, proof, r.Reasons)
 	}
