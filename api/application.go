@@ -12,6 +12,16 @@ import (
 	"hufu/internal/actor"
 )
 
+func (a *API) applicationRoutes() []route {
+	return []route{
+		{"POST /api/v1/applications", "the holder, registrar", text("申请证书", "Apply for a certificate"), on(a.apply, created)},
+		{"GET /api/v1/applications", "registrar, approver", text("列出证书申请", "List applications, newest first"), on(a.listApplications)},
+		{"GET /api/v1/applications/{id}", "maker, holder, registrar, approver", text("查看证书申请", "Get an application"), on(a.getApplication)},
+		{"POST /api/v1/applications/{id}/decision", "approver, not the maker", text("审核证书申请", "Approve or reject an application"), on(a.decideApplication)},
+		{"POST /api/v1/applications/{id}/issue", "maker, holder, registrar, approver", text("签发证书", "Issue the certificates of an approved application; repeated, it returns the same"), on(a.issue, costs(2))},
+	}
+}
+
 type applicationView struct {
 	ID             string            `json:"id"`
 	Profile        string            `json:"profile"`

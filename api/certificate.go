@@ -15,6 +15,14 @@ import (
 	"hufu/internal/fault"
 )
 
+func (a *API) certificateRoutes() []route {
+	return []route{
+		{"GET /api/v1/certificates", "the holder, officers", text("列出证书", "List certificates, newest first"), on(a.listCertificates)},
+		{"GET /api/v1/certificates/{serial}", anyone + "; of persons and officials the holder, whoever acts for it, officers", text("下载证书及证书链；个人和公务人员的证书仅限持有人和登记人员", "Get a certificate and its chain; of persons and officials for the holder and officers only"), on(a.getCertificate, offers[chainView](pemChain, derCert))},
+		{"POST /api/v1/certificates/{serial}/revocation", "the holder, who represents the entity that holds it, approver, business administrator", text("吊销证书", "Revoke a certificate"), on(a.revokeCertificate)},
+	}
+}
+
 type CertificateView struct {
 	Serial    string    `json:"serial" doc:"Hexadecimal"`
 	Subject   string    `json:"subject"`

@@ -9,6 +9,12 @@ import (
 	"hufu/internal/actor"
 )
 
+func (a *API) profileRoutes() []route {
+	return []route{
+		{"GET /api/v1/profiles", anyone, text("列出可申请的证书模板", "List the profiles that can be applied for"), on(a.listProfiles)},
+	}
+}
+
 type profileView struct {
 	Name     string       `json:"name"`
 	Version  int          `json:"version"`

@@ -6,17 +6,9 @@ import "hufu/internal/fault"
 // domain call decides. What begins with anyone needs no token, and takes one that is sent.
 func (a *API) nouns() []noun {
 	return []noun{
-		{"certificates", text("证书", "Certificates"), a.CA != nil, []route{
-			{"GET /api/v1/profiles", anyone, text("列出可申请的证书模板", "List the profiles that can be applied for"), on(a.listProfiles)},
-			{"POST /api/v1/applications", "the holder, registrar", text("申请证书", "Apply for a certificate"), on(a.apply, created)},
-			{"GET /api/v1/applications", "registrar, approver", text("列出证书申请", "List applications, newest first"), on(a.listApplications)},
-			{"GET /api/v1/applications/{id}", "maker, holder, registrar, approver", text("查看证书申请", "Get an application"), on(a.getApplication)},
-			{"POST /api/v1/applications/{id}/decision", "approver, not the maker", text("审核证书申请", "Approve or reject an application"), on(a.decideApplication)},
-			{"POST /api/v1/applications/{id}/issue", "maker, holder, registrar, approver", text("签发证书", "Issue the certificates of an approved application; repeated, it returns the same"), on(a.issue, costs(2))},
-			{"GET /api/v1/certificates", "the holder, officers", text("列出证书", "List certificates, newest first"), on(a.listCertificates)},
-			{"GET /api/v1/certificates/{serial}", anyone + "; of persons and officials the holder, whoever acts for it, officers", text("下载证书及证书链；个人和公务人员的证书仅限持有人和登记人员", "Get a certificate and its chain; of persons and officials for the holder and officers only"), on(a.getCertificate, offers[chainView](pemChain, derCert))},
-			{"POST /api/v1/certificates/{serial}/revocation", "the holder, who represents the entity that holds it, approver, business administrator", text("吊销证书", "Revoke a certificate"), on(a.revokeCertificate)},
-		}},
+		{"profiles", text("证书模板", "Certificate profiles"), a.CA != nil, a.profileRoutes()},
+		{"applications", text("证书申请", "Applications"), a.CA != nil, a.applicationRoutes()},
+		{"certificates", text("证书", "Certificates"), a.CA != nil, a.certificateRoutes()},
 		{"certificates", text("证书", "Certificates"), a.CA != nil && a.Audit != nil, []route{
 			{"GET /api/v1/certificates/{serial}/proof", anyone, text("获取证书的日志证明", "Get the log's proofs about a certificate"), on(a.certificateProof)},
 		}},

@@ -130,6 +130,9 @@ func (a *Authority) loadIssuers(ctx context.Context) error {
 	return nil
 }
 
+// profile returns the profile in force under a name, nil when there is none.
+func (a *Authority) profile(name string) *Profile { return a.Profiles[name] }
+
 func (a *Authority) issuer(name string) *issuer {
 	a.mu.RLock()
 	defer a.mu.RUnlock()

@@ -228,7 +228,7 @@ func (s *Sitting) parent(p *Profile) *issuer {
 // NewIssuing makes the next generation of an issuing authority. From the next start on it signs; the older ones go on
 // signing their lists.
 func (s *Sitting) NewIssuing(ctx context.Context, profile string) (*certs.Certificate, error) {
-	p := s.a.Profiles[profile]
+	p := s.a.profile(profile)
 	if p == nil || p.Holder != HolderAuthority || p.selfSigned() {
 		return nil, ErrProfile.With("profile %q is no issuing authority's", profile)
 	}

@@ -128,7 +128,7 @@ func (a *Authority) status(r R, issuer string, id certs.CertID, now time.Time) (
 // certifies the responder.
 func (a *Authority) issuerOf(id certs.CertID) string {
 	for n := 1; ; n++ {
-		i := a.issuer(generation(a.Profiles["ocsp"].Issuer, n))
+		i := a.issuer(generation(a.profile("ocsp").Issuer, n))
 		if i == nil {
 			return ""
 		}

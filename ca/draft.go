@@ -1,0 +1,57 @@
+package ca
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"fmt"
+
+	"hufu/certs"
+	"hufu/internal/actor"
+	"hufu/internal/gm"
+)
+
+// drafts turns an application into what is to be certified. The registry is asked again: what counts is what it says now.
+func (a *Authority) drafts(ctx context.Context, by actor.Actor, app Application) ([]draft, []byte, error) {
+	p := a.profile(app.Profile)
+	if p == nil {
+		return nil, nil, ErrProfile.With("profile %q is gone", app.Profile)
+	}
+	request, err := certs.ParseRequest(app.Request)
+	if err != nil {
+		return nil, nil, ErrRequest.With("%w", err)
+	}
+	holder, err := a.holder(ctx, p, app)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := []draft{{p, request.PublicKey, holder, app.Facts, app.ID}}
+	if p.Pair == "" {
+		return out, nil, nil
+	}
+	signing, ok := request.PublicKey.(*ecdsa.PublicKey)
+	if !ok || !gm.IsSM2(signing) {
+		return nil, nil, ErrKeyKind.With("an encryption pair needs an SM2 signing key")
+	}
+	public, envelope, err := a.Encryption.Provide(ctx, by, app.ID, signing)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encryption key: %w", err)
+	}
+	if certs.SameKey(public, signing) {
+		return nil, nil, ErrKeyUsed.With("the encryption key is the signing key")
+	}
+	return append(out, draft{a.profile(p.Pair), public, holder, app.Facts, app.ID}), envelope, nil
+}
+
+func (a *Authority) holder(ctx context.Context, p *Profile, app Application) (Holder, error) {
+	if p.Holder == HolderService {
+		return Holder{ID: app.Holder, Kind: HolderService, Name: app.Facts["name"]}, nil
+	}
+	h, err := a.Registry.Holder(ctx, app.Holder, app.Organization)
+	if err != nil {
+		return h, fmt.Errorf("holder %s: %w", app.Holder, err)
+	}
+	if h.Kind != p.Holder {
+		return h, ErrFacts.With("profile %q is for holders of kind %s, this one is %s", p.Name, p.Holder, h.Kind)
+	}
+	return h, nil
+}

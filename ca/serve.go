@@ -1,0 +1,60 @@
+package ca
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Handler serves what the authority publishes: GET /pki/ca/{issuer}.cer, GET /pki/crl/{issuer}/{shard}.crl, GET and POST
+// /pki/ocsp, POST /pki/tsa, GET /trust/bundle and its key. All of it is public.
+func (a *Authority) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /pki/ca/{file}", a.serveIssuer)
+	mux.HandleFunc("GET /pki/crl/{issuer}/{file}", a.serveList)
+	mux.HandleFunc("POST /pki/ocsp", a.serveOCSPPost)
+	mux.HandleFunc("GET /pki/ocsp/{request...}", a.serveOCSPGet)
+	mux.HandleFunc("POST /pki/tsa", a.serveTimeStamp)
+	mux.HandleFunc("GET /trust/bundle", a.serveBundle)
+	mux.HandleFunc("GET /trust/bundle-key.pem", a.serveBundleKey)
+	return mux
+}
+
+func (a *Authority) serveIssuer(w http.ResponseWriter, r *http.Request) {
+	name, ok := strings.CutSuffix(r.PathValue("file"), ".cer")
+	i := a.issuer(name)
+	if !ok || i == nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/pkix-cert")
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	_, _ = w.Write(i.cert.Raw)
+}
+
+func (a *Authority) serveList(w http.ResponseWriter, r *http.Request) {
+	name, ok := strings.CutSuffix(r.PathValue("file"), ".crl")
+	shard := FullShard
+	if name != "full" {
+		number, err := strconv.Atoi(name)
+		ok, shard = ok && err == nil && number >= 0, number
+	}
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	l, err := a.List(r.Context(), r.PathValue("issuer"), shard)
+	if isUnknown(err) {
+		http.NotFound(w, r)
+		return
+	}
+	if err != nil {
+		http.Error(w, "status is not available now", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/pkix-crl")
+	w.Header().Set("Cache-Control", "public, max-age=60, must-revalidate")
+	w.Header().Set("ETag", `"`+strconv.FormatUint(l.Number, 10)+`"`)
+	http.ServeContent(w, r, "", l.ThisUpdate, bytes.NewReader(l.DER))
+}

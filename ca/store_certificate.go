@@ -1,0 +1,78 @@
+package ca
+
+import (
+	"time"
+)
+
+// Issuer is an authority of ours: its certificate and the label of its key.
+type Issuer struct {
+	Name        string // name of the profile that its certificate has: "root", "issuing"
+	Parent      string // its issuer; its own name when self-signed
+	KeyLabel    string
+	Certificate []byte // DER
+}
+
+// Reservation is what is stored before anything is signed: exactly what will be.
+type Reservation struct {
+	Serial      []byte
+	Issuer      string
+	Application string
+	Profile     string
+	TBS         []byte
+	TBSHash     []byte // SM3
+	At          time.Time
+}
+
+// Record is a certificate as kept.
+type Record struct {
+	Serial      []byte
+	Issuer      string
+	Application string
+	Profile     string
+	Holder      string
+	SPKI        []byte // SM3 of the public key
+	NotBefore   time.Time
+	NotAfter    time.Time
+	DER         []byte
+	Shard       int
+	IssuedAt    time.Time
+}
+
+// KeyOwner is whose key it is and what for: one key, one holder, one use.
+type KeyOwner struct {
+	Holder  string
+	Use     string    // "sign", "encrypt" or "certify"
+	Blocked time.Time // since when it is reported as lost; zero when it is not
+}
+
+// CertificateR looks issuers and certificates up.
+type CertificateR interface {
+	Issuers() ([]Issuer, error)
+	Certificate(issuer string, serial []byte) (Record, error)
+	CertificateBySerial(serial []byte) (Record, error) // serials are unique over all issuers of this instance
+	Certificates(f CertificateFilter) ([]Record, error)
+	// KeyOwner tells whose key it is; ErrUnknown for a key that was never certified.
+	KeyOwner(spki []byte) (KeyOwner, error)
+	// Reservations lists those made before a time, oldest first.
+	Reservations(before time.Time, limit int) ([]Reservation, error)
+}
+
+// CertificateFilter narrows a list; zero fields do not.
+type CertificateFilter struct {
+	Holder  string
+	Profile string
+	Before  time.Time // issued before, exclusive, for paging
+	Limit   int
+}
+
+// CertificateW changes certificates.
+type CertificateW interface {
+	AddIssuer(i Issuer) error
+	Reserve(r Reservation) error
+	// FinishReservation removes a reservation, once: false when it is not there any more.
+	FinishReservation(issuer string, serial []byte) (bool, error)
+	AddCertificate(r Record) error
+	// ClaimKey binds a key to one holder and use for ever: false when it is bound otherwise or blocked.
+	ClaimKey(spki []byte, o KeyOwner) (bool, error)
+	BlockKey(spki []byte, at time.Time) error
+}

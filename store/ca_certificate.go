@@ -1,0 +1,99 @@
+package store
+
+import (
+	"time"
+
+	"hufu/ca"
+)
+
+func (t caTx) Issuers() ([]ca.Issuer, error) {
+	return list(t.tx, func(s scanner) (i ca.Issuer, err error) {
+		return i, s.Scan(&i.Name, &i.Parent, &i.KeyLabel, &i.Certificate)
+	}, `SELECT name, parent, key_label, certificate FROM ca_issuer ORDER BY name`)
+}
+
+func (t caTx) AddIssuer(i ca.Issuer) error {
+	_, err := t.exec(`INSERT INTO ca_issuer (name, parent, key_label, certificate) VALUES ($1, $2, $3, $4)`, i.Name, i.Parent, i.KeyLabel, i.Certificate)
+	if duplicate(err) {
+		return ca.ErrState.With("issuer %q is there already", i.Name)
+	}
+	return err
+}
+
+const caCertificateQuery = `SELECT c.serial, c.issuer, c.application, c.profile, c.holder, c.spki, c.not_before, c.not_after, c.shard, c.issued_at, d.der
+	FROM ca_certificate c JOIN ca_certificate_der d ON d.serial = c.serial `
+
+func scanCertificate(s scanner) (r ca.Record, err error) {
+	var from, to, issued int64
+	err = s.Scan(&r.Serial, &r.Issuer, &r.Application, &r.Profile, &r.Holder, &r.SPKI, &from, &to, &r.Shard, &issued, &r.DER)
+	r.NotBefore, r.NotAfter, r.IssuedAt = fromMicros(from), fromMicros(to), fromMicros(issued)
+	return r, err
+}
+
+func (t caTx) Certificate(issuer string, serial []byte) (ca.Record, error) {
+	r, err := scanCertificate(t.q.QueryRowContext(t.ctx, caCertificateQuery+`WHERE c.serial = $1 AND c.issuer = $2`, serial, issuer))
+	return r, caMissing(err, "certificate %x of %q", serial, issuer)
+}
+
+func (t caTx) CertificateBySerial(serial []byte) (ca.Record, error) {
+	r, err := scanCertificate(t.q.QueryRowContext(t.ctx, caCertificateQuery+`WHERE c.serial = $1`, serial))
+	return r, caMissing(err, "certificate %x", serial)
+}
+
+func (t caTx) Certificates(f ca.CertificateFilter) ([]ca.Record, error) {
+	before := int64(1) << 62
+	if !f.Before.IsZero() {
+		before = micros(f.Before)
+	}
+	return list(t.tx, scanCertificate, caCertificateQuery+`WHERE ($1 = '' OR c.holder = $1) AND ($2 = '' OR c.profile = $2) AND c.issued_at < $3
+		ORDER BY c.issued_at DESC, c.serial LIMIT $4`, f.Holder, f.Profile, before, f.Limit)
+}
+
+func (t caTx) KeyOwner(spki []byte) (o ca.KeyOwner, err error) {
+	var blocked int64
+	err = t.one([]any{&o.Holder, &o.Use, &blocked}, `SELECT holder, purpose, blocked FROM ca_key WHERE spki = $1`, spki)
+	o.Blocked = fromMicros(blocked)
+	return o, caMissing(err, "key %x", spki)
+}
+
+func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) (bool, error) {
+	n, err := t.exec(`INSERT INTO ca_key (spki, holder, purpose) VALUES ($1, $2, $3)
+		ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
+		WHERE ca_key.holder = excluded.holder AND ca_key.purpose = excluded.purpose AND ca_key.blocked = 0`, spki, o.Holder, o.Use)
+	return n == 1, err
+}
+
+func (t caTx) BlockKey(spki []byte, at time.Time) error {
+	_, err := t.exec(`UPDATE ca_key SET blocked = $2 WHERE spki = $1 AND blocked = 0`, spki, micros(at))
+	return err
+}
+
+func (t caTx) Reservations(before time.Time, limit int) ([]ca.Reservation, error) {
+	return list(t.tx, func(s scanner) (r ca.Reservation, err error) {
+		var at int64
+		err = s.Scan(&r.Serial, &r.Issuer, &r.Application, &r.Profile, &r.TBS, &r.TBSHash, &at)
+		r.At = fromMicros(at)
+		return r, err
+	}, `SELECT serial, issuer, application, profile, tbs, tbs_sm3, at FROM ca_reserved WHERE at < $1 ORDER BY at LIMIT $2`, micros(before), limit)
+}
+
+func (t caTx) Reserve(r ca.Reservation) error {
+	_, err := t.exec(`INSERT INTO ca_reserved (serial, issuer, application, profile, tbs, tbs_sm3, at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		r.Serial, r.Issuer, r.Application, r.Profile, r.TBS, r.TBSHash, micros(r.At))
+	return err
+}
+
+func (t caTx) FinishReservation(issuer string, serial []byte) (bool, error) {
+	n, err := t.exec(`DELETE FROM ca_reserved WHERE serial = $1 AND issuer = $2`, serial, issuer)
+	return n == 1, err
+}
+
+func (t caTx) AddCertificate(r ca.Record) error {
+	if _, err := t.exec(`INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		r.Serial, r.Issuer, r.Application, r.Profile, r.Holder, r.SPKI, micros(r.NotBefore), micros(r.NotAfter), r.Shard, micros(r.IssuedAt)); err != nil {
+		return err
+	}
+	_, err := t.exec(`INSERT INTO ca_certificate_der (serial, der) VALUES ($1, $2)`, r.Serial, r.DER)
+	return err
+}
