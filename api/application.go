@@ -29,7 +29,7 @@ type applicationView struct {
 	Holder         string            `json:"holder"`
 	Organization   string            `json:"organization,omitempty"`
 	Facts          map[string]string `json:"facts,omitempty"`
-	State          ca.State          `json:"state" enum:"submitted,approved,rejected,issued"`
+	State          ca.State          `json:"state" enum:"draft,submitted,approved,rejected,issued,delivered,withdrawn"`
 	Maker          ActorView         `json:"maker"`
 	Checkers       []ActorView       `json:"checkers,omitempty"`
 	Reason         string            `json:"reason,omitempty"`
@@ -100,7 +100,7 @@ func sameRequest(app ca.Application, q ca.Request) bool {
 
 type applicationsInput struct {
 	Paging
-	State  ca.State `query:"state" enum:"submitted,approved,rejected,issued"`
+	State  ca.State `query:"state" enum:"draft,submitted,approved,rejected,issued,delivered,withdrawn"`
 	Holder string   `query:"holder" maxLength:"200"`
 }
 

@@ -26,6 +26,8 @@ type Request struct {
 	Facts        map[string]string // the profile's fields
 	CSR          []byte            // PKCS#10, DER or PEM
 	Key          string            // idempotency key; the same maker and key give the same application
+	Act          Act               // what it is for; only the program's own calls set it
+	Replaces     string            // serial of the certificate to replace, hexadecimal
 }
 
 // Words in a profile's apply list that are no roles.
@@ -55,7 +57,8 @@ func (a *Authority) Apply(ctx context.Context, by actor.Actor, q Request) (Appli
 	}
 	app := Application{
 		ID: rand.Text(), Profile: p.Name, ProfileVersion: p.Version, Holder: q.Holder, Organization: q.Organization, Facts: q.Facts,
-		Request: request.Raw, SPKI: spki, State: Submitted, Maker: by, Key: q.Key, At: a.Now().UTC(),
+		Request: request.Raw, SPKI: spki, State: Submitted, Act: q.Act, Replaces: q.Replaces,
+		Maker: by, Key: q.Key, At: a.Now().UTC(),
 	}
 	holder, err := a.holder(ctx, p, app)
 	if err != nil {

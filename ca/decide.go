@@ -39,14 +39,14 @@ func (a *Authority) Decide(ctx context.Context, by actor.Actor, id string, appro
 				state = Approved
 			}
 		}
-		done, err := w.Decide(id, state, app.Checkers, reason, now)
+		app.State, app.Reason, app.DecidedAt = state, reason, now
+		done, err := w.ChangeApplication(app, Submitted)
 		if err == nil && !done {
 			err = ErrState.With("application %s was decided by another officer meanwhile", id)
 		}
 		if err != nil {
 			return err
 		}
-		app.State, app.Reason, app.DecidedAt = state, reason, now
 		return w.Record(audit.Entry{
 			At: now, Actor: by, Action: action, Object: audit.Object{Kind: "application", ID: id},
 			Public: map[string]string{"profile": app.Profile, "state": string(state)},

@@ -3,31 +3,30 @@ package store
 import (
 	"errors"
 	"strings"
-	"time"
 
 	"hufu/ca"
-	"hufu/internal/actor"
 )
 
-const caApplicationColumns = `id, profile, profile_version, holder, organization, facts, request, spki, state,
-	maker_detail, checkers, reason, request_key, at, decided_at, certificates, envelope`
+const caApplicationColumns = `id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
+	maker_detail, checkers, reason, steps, batch, request_key, at, decided_at, delivered_at, certificates, envelope, revision`
 
 func (t caTx) scanApplication(s scanner) (a ca.Application, err error) {
-	var facts, maker, checkers, reason []byte
-	var at, decided int64
+	var facts, maker, checkers, reason, steps []byte
+	var at, decided, delivered int64
 	var serials string
-	if err := s.Scan(&a.ID, &a.Profile, &a.ProfileVersion, &a.Holder, &a.Organization, &facts, &a.Request, &a.SPKI, &a.State,
-		&maker, &checkers, &reason, &a.Key, &at, &decided, &serials, &a.Envelope); err != nil {
+	if err := s.Scan(&a.ID, &a.Profile, &a.ProfileVersion, &a.Holder, &a.Organization, &facts, &a.Request, &a.SPKI, &a.State, &a.Act, &a.Replaces,
+		&maker, &checkers, &reason, &steps, &a.Batch, &a.Key, &at, &decided, &delivered, &serials, &a.Envelope, &a.Revision); err != nil {
 		return a, err
 	}
-	a.At, a.DecidedAt, a.Certificates = fromMicros(at), fromMicros(decided), strings.Fields(serials)
+	a.At, a.DecidedAt, a.DeliveredAt, a.Certificates = fromMicros(at), fromMicros(decided), fromMicros(delivered), strings.Fields(serials)
 	if a.Reason, err = t.open("ca_application.reason", a.ID, reason); err != nil {
 		return a, err
 	}
 	return a, errors.Join(
 		t.openJSON("ca_application.facts", a.ID, facts, &a.Facts),
 		t.openJSON("ca_application.maker", a.ID, maker, &a.Maker),
-		t.openJSON("ca_application.checkers", a.ID, checkers, &a.Checkers))
+		t.openJSON("ca_application.checkers", a.ID, checkers, &a.Checkers),
+		t.openJSON("ca_application.steps", a.ID, steps, &a.Steps))
 }
 
 func (t caTx) Application(id string) (ca.Application, error) {
@@ -43,45 +42,55 @@ func (t caTx) ApplicationByKey(maker, key string) (ca.Application, error) {
 }
 
 func (t caTx) Applications(f ca.ApplicationFilter) ([]ca.Application, error) {
-	before := int64(1) << 62
+	before, to := int64(1)<<62, int64(1)<<62
 	if !f.Before.IsZero() {
 		before = micros(f.Before)
 	}
+	if !f.To.IsZero() {
+		to = micros(f.To)
+	}
 	return list(t.tx, t.scanApplication, `SELECT `+caApplicationColumns+` FROM ca_application
-		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR holder = $2) AND at < $3 ORDER BY at DESC, id LIMIT $4`,
-		string(f.State), f.Holder, before, f.Limit)
+		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR holder = $2) AND ($3 = '' OR profile = $3) AND ($4 = '' OR maker = $4) AND ($5 = '' OR batch = $5)
+			AND at >= $6 AND at < $7 AND (at < $8 OR $9 <> '' AND at = $8 AND id > $9) ORDER BY at DESC, id LIMIT $10`,
+		string(f.State), f.Holder, f.Profile, f.Maker, f.Batch, micros(f.From), to, before, f.BeforeID, f.Limit)
 }
 
 func (t caTx) AddApplication(a ca.Application) error {
 	facts, err1 := t.sealJSON("ca_application.facts", a.ID, a.Facts)
 	maker, err2 := t.sealJSON("ca_application.maker", a.ID, a.Maker)
-	if err := errors.Join(err1, err2); err != nil {
+	steps, err3 := t.sealJSON("ca_application.steps", a.ID, a.Steps)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	_, err := t.exec(`INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state,
-			maker, maker_detail, request_key, at, decided_at, certificates)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '')`,
-		a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, a.Request, a.SPKI, string(a.State),
-		a.Maker.String(), maker, a.Key, micros(a.At), micros(a.DecidedAt))
+	_, err := t.exec(`INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
+			maker, maker_detail, steps, batch, request_key, at, decided_at, certificates)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, '')`,
+		a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, a.Request, a.SPKI, string(a.State), string(a.Act), a.Replaces,
+		a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt))
 	if duplicate(err) {
 		return ca.ErrState.With("application of %s with key %q is there already", a.Maker, a.Key)
 	}
 	return err
 }
 
-func (t caTx) Decide(id string, state ca.State, checkers []actor.Actor, reason string, at time.Time) (bool, error) {
-	sealed, err1 := t.sealJSON("ca_application.checkers", id, checkers)
-	why, err2 := t.seal("ca_application.reason", id, reason)
-	if err := errors.Join(err1, err2); err != nil {
+func (t caTx) ChangeApplication(a ca.Application, from ca.State) (bool, error) {
+	facts, err1 := t.sealJSON("ca_application.facts", a.ID, a.Facts)
+	checkers, err2 := t.sealJSON("ca_application.checkers", a.ID, a.Checkers)
+	reason, err3 := t.seal("ca_application.reason", a.ID, a.Reason)
+	steps, err4 := t.sealJSON("ca_application.steps", a.ID, a.Steps)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return false, err
 	}
-	n, err := t.exec(`UPDATE ca_application SET state = $2, checkers = $3, reason = $4, decided_at = $5 WHERE id = $1 AND state = 'submitted'`,
-		id, string(state), sealed, why, micros(at))
+	n, err := t.exec(`UPDATE ca_application SET profile = $4, profile_version = $5, holder = $6, organization = $7, facts = $8, request = $9, spki = $10,
+			state = $11, checkers = $12, reason = $13, steps = $14, decided_at = $15, delivered_at = $16, revision = revision + 1
+		WHERE id = $1 AND state = $2 AND revision = $3`,
+		a.ID, string(from), a.Revision, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, a.Request, a.SPKI,
+		string(a.State), checkers, reason, steps, micros(a.DecidedAt), micros(a.DeliveredAt))
 	return n == 1, err
 }
 
 func (t caTx) SetIssued(id string, serials []string, envelope []byte) (bool, error) {
-	n, err := t.exec(`UPDATE ca_application SET state = 'issued', certificates = $2, envelope = $3 WHERE id = $1 AND state = 'approved'`,
+	n, err := t.exec(`UPDATE ca_application SET state = 'issued', certificates = $2, envelope = $3, revision = revision + 1 WHERE id = $1 AND state = 'approved'`,
 		id, strings.Join(serials, " "), envelope)
 	return n == 1, err
 }

@@ -36,6 +36,7 @@ var sealedTables = []sealedTable{
 	{name: "oidc_interaction", id: "id", columns: map[string]string{"request": requestColumn}},
 	{name: "ca_application", id: "id", columns: map[string]string{
 		"facts": "ca_application.facts", "maker_detail": "ca_application.maker", "checkers": "ca_application.checkers", "reason": "ca_application.reason",
+		"steps": "ca_application.steps",
 	}},
 	{name: "seal", id: "code", columns: map[string]string{"reason": "seal.reason", "maker": "seal.maker", "checker": "seal.checker"}},
 	{name: "seal_use", id: "id", columns: map[string]string{"purpose": "seal_use.purpose", "actor": "seal_use.actor"}},

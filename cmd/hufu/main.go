@@ -26,6 +26,7 @@ type commands struct {
 	CheckConfig checkCommand   `cmd:"" name:"check-config" help:"Print the configuration in force, without secrets. Example: hufu check-config --config hufu.yaml"`
 	Doctor      doctorCommand  `cmd:"" help:"Check algorithms, devices, key store and database. Example: hufu doctor --data /var/lib/hufu"`
 	CA          caCommands     `cmd:"" name:"ca" help:"Work with the authorities' keys."`
+	Cert        certCommands   `cmd:"" help:"Apply for certificates, decide on applications and fetch what was issued."`
 	Keys        keysCommands   `cmd:"" help:"Work with the keys of a running server."`
 	Audit       auditCommands  `cmd:"" help:"Work with the log of all acts."`
 	Witness     witnessCommand `cmd:"" help:"Follow a log and cosign its checkpoints. Example: hufu witness --log http://localhost:8480/pki/log --log-key log.vkey --state witness"`
