@@ -26,7 +26,8 @@ func (a *Authority) Revoke(ctx context.Context, by actor.Actor, serial []byte, r
 	if !reason.Valid() || reason == certs.ReasonRemoveFromCRL || reason == certs.ReasonCertificateHold {
 		return ErrReason.With("reason %d", reason)
 	}
-	return a.Store.Update(ctx, func(w W) error {
+	var issuer string
+	err := a.Store.Update(ctx, func(w W) error {
 		c, err := w.CertificateBySerial(serial)
 		if err != nil {
 			return err
@@ -39,11 +40,16 @@ func (a *Authority) Revoke(ctx context.Context, by actor.Actor, serial []byte, r
 		if invalid.After(now) {
 			return ErrReason.With("invalidity date %s is in the future", invalid.Format(time.RFC3339))
 		}
-		return a.revoke(w, by, Revocation{Serial: serial, Issuer: c.Issuer, Shard: c.Shard, At: now, Reason: reason, Invalid: invalid, NotAfter: c.NotAfter}, c.SPKI)
+		issuer = c.Issuer
+		return a.revoke(w, by, ActRevoke, Revocation{Serial: serial, Issuer: c.Issuer, Shard: c.Shard, At: now, Reason: reason, Invalid: invalid, NotAfter: c.NotAfter}, c.SPKI)
 	})
+	if err == nil {
+		a.statusChanged(issuer, serial)
+	}
+	return err
 }
 
-func (a *Authority) revoke(w W, by actor.Actor, r Revocation, spki []byte) error {
+func (a *Authority) revoke(w W, by actor.Actor, act StatusAct, r Revocation, spki []byte) error {
 	done, err := w.AddRevocation(r)
 	if err != nil {
 		return err
@@ -55,6 +61,9 @@ func (a *Authority) revoke(w W, by actor.Actor, r Revocation, spki []byte) error
 		if err := w.BlockKey(spki, r.At); err != nil {
 			return err
 		}
+	}
+	if err := w.AddStatusEvent(r.event(act, r.At)); err != nil {
+		return err
 	}
 	if err := w.Record(audit.Entry{
 		At: r.At, Actor: by, Action: "certificate.revoke", Object: audit.Object{Kind: "certificate", ID: hex.EncodeToString(r.Serial)},
@@ -103,12 +112,12 @@ func (a *Authority) void(ctx context.Context, by actor.Actor, s Reservation) err
 	if err != nil {
 		return err
 	}
-	return a.Store.Update(ctx, func(w W) error {
+	err = a.Store.Update(ctx, func(w W) error {
 		done, err := w.FinishReservation(s.Issuer, s.Serial)
 		if err != nil || !done {
 			return err
 		}
-		err = a.revoke(w, by, Revocation{
+		err = a.revoke(w, by, ActVoid, Revocation{
 			Serial: s.Serial, Issuer: s.Issuer, Shard: shardOf(s.Serial), At: a.Now().UTC(),
 			Reason: certs.ReasonCessationOfOperation, NotAfter: c.NotAfter,
 		}, nil)
@@ -117,4 +126,8 @@ func (a *Authority) void(ctx context.Context, by actor.Actor, s Reservation) err
 		}
 		return err
 	})
+	if err == nil {
+		a.statusChanged(s.Issuer, s.Serial)
+	}
+	return err
 }

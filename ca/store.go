@@ -18,6 +18,7 @@ type R interface {
 	ApplicationR
 	CertificateR
 	StatusR
+	LifeR
 	BundleR
 	CeremonyR
 }
@@ -28,6 +29,7 @@ type W interface {
 	ApplicationW
 	CertificateW
 	StatusW
+	LifeW
 	BundleW
 	CeremonyW
 	Record(e audit.Entry) error

@@ -6,16 +6,22 @@ import (
 	"hufu/certs"
 )
 
-// Revocation is the end of a certificate, or of a serial whose signing was doubtful.
+// Revocation is the end of a certificate, or of a serial whose signing was doubtful; with reason certificateHold, its
+// suspension.
 type Revocation struct {
-	Serial   []byte
-	Issuer   string
-	Shard    int
-	At       time.Time
-	Reason   certs.Reason
-	Invalid  time.Time // since when the key is known or suspected to be lost; zero when not told
-	NotAfter time.Time // end of the certificate, after which it leaves the CRL
+	Serial    []byte
+	Issuer    string
+	Shard     int
+	At        time.Time // of the first act: a hold that becomes a revocation keeps its date (X.509, 8.5.2.3)
+	Reason    certs.Reason
+	Invalid   time.Time // since when the key is known or suspected to be lost; zero when not told
+	NotAfter  time.Time // end of the certificate, after which it leaves the CRL
+	HoldUntil time.Time // when a hold ends by itself; zero when it does not
+	HeldBy    string    // who suspended it, capacity:subject; "" when it is no hold
 }
+
+// Held tells that the certificate is suspended, so that it may come back.
+func (r Revocation) Held() bool { return r.Reason == certs.ReasonCertificateHold }
 
 // List is a CRL as kept.
 type List struct {

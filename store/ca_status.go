@@ -7,23 +7,24 @@ import (
 	"hufu/certs"
 )
 
+const caRevocationQuery = `SELECT serial, issuer, shard, at, reason, invalid, not_after, hold_until, held_by FROM ca_revocation `
+
 func scanRevocation(s scanner) (r ca.Revocation, err error) {
-	var at, invalid, notAfter int64
+	var at, invalid, notAfter, until int64
 	var reason int
-	err = s.Scan(&r.Serial, &r.Issuer, &r.Shard, &at, &reason, &invalid, &notAfter)
-	r.At, r.Invalid, r.NotAfter, r.Reason = fromMicros(at), fromMicros(invalid), fromMicros(notAfter), certs.Reason(reason)
+	err = s.Scan(&r.Serial, &r.Issuer, &r.Shard, &at, &reason, &invalid, &notAfter, &until, &r.HeldBy)
+	r.At, r.Invalid, r.NotAfter, r.HoldUntil = fromMicros(at), fromMicros(invalid), fromMicros(notAfter), fromMicros(until)
+	r.Reason = certs.Reason(reason)
 	return r, err
 }
 
 func (t caTx) Revocation(issuer string, serial []byte) (ca.Revocation, error) {
-	r, err := scanRevocation(t.q.QueryRowContext(t.ctx, `SELECT serial, issuer, shard, at, reason, invalid, not_after FROM ca_revocation
-		WHERE issuer = $1 AND serial = $2`, issuer, serial))
+	r, err := scanRevocation(t.q.QueryRowContext(t.ctx, caRevocationQuery+`WHERE issuer = $1 AND serial = $2`, issuer, serial))
 	return r, caMissing(err, "revocation of %x", serial)
 }
 
 func (t caTx) Revocations(issuer string, shard int, endsAfter time.Time, f func(ca.Revocation) error) error {
-	rows, err := t.q.QueryContext(t.ctx, `SELECT serial, issuer, shard, at, reason, invalid, not_after FROM ca_revocation
-		WHERE issuer = $1 AND (shard = $2 OR $2 = -1) AND not_after > $3 ORDER BY serial`, issuer, shard, micros(endsAfter))
+	rows, err := t.q.QueryContext(t.ctx, caRevocationQuery+`WHERE issuer = $1 AND (shard = $2 OR $2 = -1) AND not_after > $3 ORDER BY serial`, issuer, shard, micros(endsAfter))
 	if err != nil {
 		return err
 	}
@@ -41,8 +42,9 @@ func (t caTx) Revocations(issuer string, shard int, endsAfter time.Time, f func(
 }
 
 func (t caTx) AddRevocation(r ca.Revocation) (bool, error) {
-	n, err := t.exec(`INSERT INTO ca_revocation (issuer, serial, shard, at, reason, invalid, not_after) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (issuer, serial) DO NOTHING`, r.Issuer, r.Serial, r.Shard, micros(r.At), int(r.Reason), micros(r.Invalid), micros(r.NotAfter))
+	n, err := t.exec(`INSERT INTO ca_revocation (issuer, serial, shard, at, reason, invalid, not_after, hold_until, held_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (issuer, serial) DO NOTHING`,
+		r.Issuer, r.Serial, r.Shard, micros(r.At), int(r.Reason), micros(r.Invalid), micros(r.NotAfter), micros(r.HoldUntil), r.HeldBy)
 	return n == 1, err
 }
 
