@@ -62,7 +62,14 @@ type Config struct {
 	// TimeStampRate bounds the time-stamps given to the world each second, each of which stays in the log for ever; those
 	// for our own seals are not counted. Optional: 20, and ten times as many at once.
 	TimeStampRate float64
-	Now           func() time.Time
+	// TimeStampPolicy stands in every token; optional: one of the example arc, which says nothing.
+	TimeStampPolicy certs.OID
+	// TimeStampAccuracy is how far the server's clock may be off; it stands in every token. Optional, a second.
+	TimeStampAccuracy time.Duration
+	// Time tells whether the clock may be believed at this moment; no time-stamps are given while it does not. Optional:
+	// without it the operator keeps the clock right.
+	Time TimeSource
+	Now  func() time.Time
 }
 
 // Authority signs. It is safe for concurrent use.
@@ -100,6 +107,12 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 	if c.TimeStampRate <= 0 {
 		c.TimeStampRate = 20
 	}
+	if c.TimeStampPolicy == "" {
+		c.TimeStampPolicy = exampleTimeStampPolicy
+	}
+	if c.TimeStampAccuracy <= 0 {
+		c.TimeStampAccuracy = time.Second
+	}
 	a := &Authority{
 		Config: c, issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
 		strange: rate.NewLimiter(rate.Limit(c.TimeStampRate), int(max(1, 10*c.TimeStampRate))),
@@ -129,9 +142,6 @@ func (a *Authority) loadIssuers(ctx context.Context) error {
 	a.issuers = loaded
 	return nil
 }
-
-// profile returns the profile in force under a name, nil when there is none.
-func (a *Authority) profile(name string) *Profile { return a.Profiles[name] }
 
 func (a *Authority) issuer(name string) *issuer {
 	a.mu.RLock()

@@ -56,7 +56,7 @@ func (a *Authority) Decide(ctx context.Context, by actor.Actor, id string, appro
 }
 
 func (a *Authority) officers(app Application) int {
-	if p := a.profile(app.Profile); p != nil && p.Approval.Officers > 0 {
+	if p := a.profileVersion(app.Profile, app.ProfileVersion); p != nil && p.Approval.Officers > 0 {
 		return p.Approval.Officers
 	}
 	return 1

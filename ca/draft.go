@@ -12,9 +12,9 @@ import (
 
 // drafts turns an application into what is to be certified. The registry is asked again: what counts is what it says now.
 func (a *Authority) drafts(ctx context.Context, by actor.Actor, app Application) ([]draft, []byte, error) {
-	p := a.profile(app.Profile)
+	p := a.profileVersion(app.Profile, app.ProfileVersion)
 	if p == nil {
-		return nil, nil, ErrProfile.With("profile %q is gone", app.Profile)
+		return nil, nil, ErrProfile.With("version %d of profile %q was withdrawn", app.ProfileVersion, app.Profile)
 	}
 	request, err := certs.ParseRequest(app.Request)
 	if err != nil {

@@ -41,6 +41,11 @@ type Profile struct {
 	Keys     []string   `yaml:"keys"`      // allowed key algorithms: sm2, p256, rsa
 	Apply    []string   `yaml:"apply"`     // who may apply: "holder" for himself or herself, "system" for the program alone, else roles
 	Approval Approval   `yaml:"approval"`  //
+	Serves   []string   `yaml:"serves"`    // by which ways one may apply: api, cmp, est; default all
+	Medium   string     `yaml:"medium"`    // where the holder's key is: "soft" (default) or "hardware"
+	Renewal  Renewal    `yaml:"renewal"`   //
+	Reminder []int      `yaml:"reminders"` // days before the end at which the holder is reminded; default 30, 7 and 1
+	CDP      string     `yaml:"cdp"`       // "none": no CRL distribution point; default the shard's
 	Days     int        `yaml:"days"`      // validity
 	Usage    []string   `yaml:"usage"`     // key usage bits, by their names in RFC 5280
 	Extended []string   `yaml:"extended"`  // extended key usages: names or OIDs
@@ -64,6 +69,44 @@ type Title struct {
 type Approval struct {
 	Officers  int         `yaml:"officers"`
 	LevelFree actor.Level `yaml:"level_free"`
+}
+
+// Renewal says how a certificate is replaced before it ends.
+type Renewal struct {
+	// Automatic: a renewal or new key that the holder asks for, signed with the old key, needs no officer.
+	Automatic  bool `yaml:"automatic"`
+	BeforeDays int  `yaml:"before_days"` // from when on, counted from the end; default 90
+	NewKey     bool `yaml:"new_key"`     // the replacement must have another key
+}
+
+// Ways to apply, and where a holder's key is kept.
+const (
+	ServesAPI      = "api"
+	ServesCMP      = "cmp"
+	ServesEST      = "est"
+	MediumSoft     = "soft"
+	MediumHardware = "hardware"
+)
+
+// ServesBy tells whether one may apply for the profile by a way: api, cmp, est.
+func (p *Profile) ServesBy(way string) bool {
+	return len(p.Serves) == 0 || slices.Contains(p.Serves, way)
+}
+
+// Reminders returns the days before the end at which the holder is reminded, the longest first.
+func (p *Profile) Reminders() []int {
+	if p.Reminder == nil {
+		return []int{30, 7, 1}
+	}
+	return p.Reminder
+}
+
+// RenewFrom returns from how many days before the end a certificate may be renewed.
+func (p *Profile) RenewFrom() int {
+	if p.Renewal.BeforeDays == 0 {
+		return 90
+	}
+	return p.Renewal.BeforeDays
 }
 
 // Part is one attribute of the subject name. Value may contain {name}, {number}, {organization}, {organization_number},
