@@ -33,6 +33,7 @@ var doors = []struct {
 	{"github.com/go-webauthn/webauthn", []string{"identity/login"}, false},
 	{"github.com/jackc/pgx", []string{"store"}, false},
 	{"modernc.org/sqlite", []string{"store"}, false},
+	{"github.com/beevik/ntp", []string{"internal/timesource"}, false},
 	{"database/sql", []string{"store"}, true}, // tests tamper with a database as an attacker would
 }
 

@@ -15,11 +15,14 @@ import (
 	"hufu/internal/actor"
 )
 
-// timeStampPolicy stands in every token. It lies in the example arc: an operator puts his own policy here.
-const timeStampPolicy certs.OID = "2.999.156.1.5.1"
+// exampleTimeStampPolicy lies in the example arc: an operator configures his own policy.
+const exampleTimeStampPolicy certs.OID = "2.999.156.1.5.1"
 
-// timeStampAccuracy is how far the server's clock may be off; the operator keeps it so (docs/OPERATING.md).
-const timeStampAccuracy = time.Second
+// TimeSource tells whether the server's clock may be believed.
+type TimeSource interface {
+	// Check returns nil, or a fault of kind Unavailable that says why not. It answers from memory.
+	Check() error
+}
 
 // TimeStamp returns a token (RFC 3161, SM3 and SM2 after GB/T 20520) that data existed now.
 func (a *Authority) TimeStamp(ctx context.Context, data []byte) ([]byte, error) {
@@ -27,6 +30,11 @@ func (a *Authority) TimeStamp(ctx context.Context, data []byte) ([]byte, error) 
 }
 
 func (a *Authority) stamp(ctx context.Context, q certs.TimeStampRequest) ([]byte, error) {
+	if a.Time != nil {
+		if err := a.Time.Check(); err != nil {
+			return nil, err
+		}
+	}
 	by := actor.ForSystem("tsa")
 	service, err := a.Service(ctx, by, "tsa")
 	if err != nil {
@@ -36,8 +44,8 @@ func (a *Authority) stamp(ctx context.Context, q certs.TimeStampRequest) ([]byte
 	rand.Read(serial) // never fails since Go 1.24
 	serial[0] = a.Instance
 	info := certs.TimeStampInfo{
-		Policy: timeStampPolicy, Hash: q.Hash, Imprint: q.Imprint, Serial: serial, Time: a.Now().UTC().Truncate(time.Millisecond),
-		Accuracy: timeStampAccuracy, Nonce: q.Nonce, TSA: service.Certificate.Subject,
+		Policy: a.TimeStampPolicy, Hash: q.Hash, Imprint: q.Imprint, Serial: serial, Time: a.Now().UTC().Truncate(time.Millisecond),
+		Accuracy: a.TimeStampAccuracy, Nonce: q.Nonce, TSA: service.Certificate.Subject,
 	}
 	token, err := certs.BuildTimeStamp(info, service.Certificate, service.Signer, true)
 	if err != nil {
@@ -90,8 +98,11 @@ func (a *Authority) answerTimeStamp(ctx context.Context, body []byte) ([]byte, e
 		return certs.BuildTimeStampRejection(certs.TimeStampBadAlgorithm, "digest algorithm is not supported; use SM3 or SHA-256")
 	case err != nil:
 		return certs.BuildTimeStampRejection(certs.TimeStampBadDataFormat, "request cannot be read")
-	case q.Policy != "" && q.Policy != timeStampPolicy:
+	case q.Policy != "" && q.Policy != a.TimeStampPolicy:
 		return certs.BuildTimeStampRejection(certs.TimeStampUnacceptedPolicy, "policy is not offered")
+	}
+	if a.Time != nil && a.Time.Check() != nil {
+		return certs.BuildTimeStampRejection(certs.TimeStampTimeNotAvailable, "the time is not confirmed by its sources at this moment")
 	}
 	token, err := a.stamp(ctx, *q)
 	if err != nil {

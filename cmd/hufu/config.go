@@ -52,6 +52,8 @@ type Config struct {
 	HSM []HSM `yaml:"hsm,omitempty"`
 	// Master is the algorithm of the keys that wrap others: sm4, or aes256 for devices without SM4.
 	Master string `yaml:"master"`
+	// TSA is how time-stamps are given.
+	TSA TSA `yaml:"tsa,omitempty"`
 }
 
 // TLS is where the server's certificate and key are.
@@ -169,6 +171,9 @@ func (c *Config) check() error {
 		return errConfig.With("proxies: %q is not an address range such as 10.0.0.0/8", c.badProxy())
 	case strings.ContainsAny(c.Vendor, "\r\n") || len(c.Vendor) > 32:
 		return errConfig.With("vendor %q is longer than 32 characters", c.Vendor)
+	}
+	if err := c.checkTSA(); err != nil {
+		return err
 	}
 	return c.checkDevices()
 }

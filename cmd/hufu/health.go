@@ -175,7 +175,7 @@ func (s *server) ready(ctx context.Context) (readiness, bool) {
 		r.Database, well = "failed", false
 	}
 	if well {
-		r.Notes = s.notes(ctx)
+		r.Notes = append(s.notes(ctx), s.timeNotes()...)
 	}
 	return r, well
 }

@@ -7,6 +7,7 @@ import (
 
 	"hufu/ca"
 	"hufu/ca/kmc"
+	"hufu/certs"
 	"hufu/configs"
 	"hufu/identity"
 	"hufu/identity/login"
@@ -36,10 +37,18 @@ func (s *server) readAuthority(ctx context.Context, _ openOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	s.ca, err = ca.New(ctx, ca.Config{
+	if s.time, err = s.openTime(); err != nil {
+		return err
+	}
+	c := ca.Config{
 		Store: s.db.CA(), Registry: registry{s.identity}, Keys: authorityKeys{s.keys}, Encryption: s.kmc, Profiles: profiles,
 		BaseURL: s.cfg.URL + "/pki", Instance: byte(s.cfg.Instance), Now: s.now,
-	})
+		TimeStampPolicy: certs.OID(s.cfg.TSA.Policy), TimeStampAccuracy: s.cfg.TSA.accuracy(),
+	}
+	if s.time != nil {
+		c.Time = s.time
+	}
+	s.ca, err = ca.New(ctx, c)
 	return err
 }
 

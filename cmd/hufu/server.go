@@ -22,6 +22,7 @@ import (
 	"hufu/identity/login"
 	"hufu/internal/fault"
 	"hufu/internal/gm/selftest"
+	"hufu/internal/timesource"
 	"hufu/keys"
 	"hufu/licence"
 	"hufu/oidc"
@@ -48,6 +49,7 @@ type server struct {
 	keys      *keys.Keys
 	audit     *audit.Log
 	sequencer *audit.Sequencer
+	time      *timesource.Watch // nil where the operator vouches for the clock
 	logKey    *tree.Key
 
 	identity *identity.Service
@@ -166,6 +168,9 @@ func (s *server) Run(ctx context.Context, l net.Listener) error {
 	defer stop()
 	s.work(ctx, &background)
 	background.Go(func() { s.watch.run(ctx) })
+	if s.time != nil {
+		background.Go(func() { s.time.Run(ctx) })
+	}
 
 	web := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
