@@ -41,6 +41,7 @@ type Profile struct {
 	Keys     []string   `yaml:"keys"`      // allowed key algorithms: sm2, p256, rsa
 	Apply    []string   `yaml:"apply"`     // who may apply: "holder" for himself or herself, "system" for the program alone, else roles
 	Approval Approval   `yaml:"approval"`  //
+	Evidence []string   `yaml:"evidence"`  // kinds of evidence that an application must have before it is approved
 	Serves   []string   `yaml:"serves"`    // by which ways one may apply: api, cmp, est; default all
 	Medium   string     `yaml:"medium"`    // where the holder's key is: "soft" (default) or "hardware"
 	Renewal  Renewal    `yaml:"renewal"`   //
