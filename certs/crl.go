@@ -21,8 +21,8 @@ var (
 	ErrStale = errors.New("out of date")
 	// ErrNotYet: the answer or list is from the future of the time asked for.
 	ErrNotYet = errors.New("not yet valid")
-	// ErrEntriesChanged: the source of a CRL's entries did not give the same entries on each walk.
-	ErrEntriesChanged = errors.New("entries changed between two walks; read them in one snapshot")
+	// ErrEntriesChanged: the spool of a CRL's entries did not give back what it took.
+	ErrEntriesChanged = errors.New("the spool gives other entries than it took; make the list again")
 )
 
 // Reason is why a certificate was revoked (RFC 5280, 5.3.1).

@@ -10,12 +10,12 @@ import (
 )
 
 // appendEntry appends one entry in DER. It is the inner loop of a list of millions: no builder, no allocation.
-func (l *crlLayout) appendEntry(buf []byte, e CRLEntry) ([]byte, error) {
+func (u *UnsignedCRL) appendEntry(buf []byte, e CRLEntry) ([]byte, error) {
 	serial := bytes.TrimLeft(e.Serial, "\x00")
 	if len(serial) == 0 || len(serial) > maxSerialOctets {
 		return nil, fmt.Errorf("serial number of %d octets: %w", len(serial), ErrMalformed)
 	}
-	if !e.Reason.Valid() || e.Reason == ReasonRemoveFromCRL && l.t.BaseNumber == 0 {
+	if !e.Reason.Valid() || e.Reason == ReasonRemoveFromCRL && u.t.BaseNumber == 0 {
 		return nil, fmt.Errorf("serial %x: %s: %w", serial, e.Reason, ErrMalformed)
 	}
 	at := e.RevokedAt.UTC()

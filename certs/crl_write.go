@@ -6,16 +6,12 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"iter"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 )
-
-// spoolLimit is the size up to which a list is kept in memory between signing and writing. A larger one is walked once more.
-const spoolLimit = 16 << 20
 
 // CRLTemplate is what a CRL is made from.
 type CRLTemplate struct {
@@ -26,67 +22,92 @@ type CRLTemplate struct {
 	Distribution           *IssuingDistributionPoint
 	FreshestCRL            []string // where the delta of this complete list is
 
-	// Entries is walked two or three times and must give the same each time: run it in one snapshot. Between lists of
-	// up to 16 MiB (about 300,000 entries) two walks suffice.
+	// Entries is walked once. An entry's Serial is not kept.
 	Entries iter.Seq[CRLEntry]
-	// Err is asked after each walk whether it came to its end; may be nil. Without it a source that breaks off would make
+	// Err is asked after the walk whether it came to its end; may be nil. Without it a source that breaks off would make
 	// a list that says "not revoked" of the rest.
 	Err func() error
 }
 
-// WriteCRL signs a list and writes it to w. DER wants lengths first: the first walk sums them, the second feeds the
-// signature's hash, and the list is written once the signature is known. Memory is constant. After an error what w has
-// got is to be thrown away.
-func WriteCRL(w io.Writer, t CRLTemplate, signer crypto.Signer) error {
-	l, err := t.layout(signer)
-	if err != nil {
-		return fmt.Errorf("write CRL %d: %w", t.Number, err)
-	}
-	if err := l.signAndWrite(w, signer); err != nil {
-		return fmt.Errorf("write CRL %d of %s: %w", t.Number, t.Issuer.Subject, err)
-	}
-	return nil
+// Spool keeps octets until the list is written: a file, or memory for a short list. Open reads them from the start, after
+// the last Write, once or more.
+type Spool interface {
+	io.Writer
+	Open() (io.Reader, error)
 }
 
-// crlLayout is a to-be-signed list whose lengths are known.
-type crlLayout struct {
+// memorySpool is a spool for short lists.
+type memorySpool struct{ bytes.Buffer }
+
+func (m *memorySpool) Open() (io.Reader, error) { return bytes.NewReader(m.Bytes()), nil }
+
+// WriteCRL signs a list and writes it to w, with the entries in memory; for long lists there is PrepareCRL. After an error
+// what w has got is to be thrown away.
+func WriteCRL(w io.Writer, t CRLTemplate, signer crypto.Signer) error {
+	u, err := PrepareCRL(t, signer.Public(), new(memorySpool))
+	if err != nil {
+		return err
+	}
+	return u.Sign(w, signer)
+}
+
+// UnsignedCRL is a list whose entries are read: nothing is asked of their source any more.
+type UnsignedCRL struct {
 	t          CRLTemplate
 	alg        SignatureAlgorithm
+	public     crypto.PublicKey
 	algorithm  []byte // AlgorithmIdentifier
 	head, tail []byte // what stands before and after the entries
-	entries    int    // octets of all entries
+	size       int    // octets of all entries
+	count      int
+	spool      Spool
 }
 
-func (t CRLTemplate) layout(signer crypto.Signer) (*crlLayout, error) {
-	if err := t.check(signer); err != nil {
+// PrepareCRL reads the entries, once, into the spool. DER wants lengths first, so what is signed can only be hashed when all
+// of them are there. Memory is constant but for the spool.
+func PrepareCRL(t CRLTemplate, public crypto.PublicKey, spool Spool) (*UnsignedCRL, error) {
+	u, err := t.layout(public)
+	if err != nil {
+		return nil, fmt.Errorf("write CRL %d: %w", t.Number, err)
+	}
+	u.spool = spool
+	if err := u.collect(); err != nil {
+		return nil, fmt.Errorf("write CRL %d of %s: %w", t.Number, t.Issuer.Subject, err)
+	}
+	return u, nil
+}
+
+// Count is how many entries the list has.
+func (u *UnsignedCRL) Count() int { return u.count }
+
+func (t CRLTemplate) layout(public crypto.PublicKey) (*UnsignedCRL, error) {
+	if err := t.check(public); err != nil {
 		return nil, err
 	}
-	alg, err := SigningAlgorithm(signer.Public())
+	alg, err := SigningAlgorithm(public)
 	if err != nil {
 		return nil, err
 	}
-	l := &crlLayout{t: t, alg: alg}
+	u := &UnsignedCRL{t: t, alg: alg, public: public}
 	var b cryptobyte.Builder
 	AddSignatureAlgorithm(&b, alg)
-	if l.algorithm, err = b.Bytes(); err != nil {
+	if u.algorithm, err = b.Bytes(); err != nil {
 		return nil, err
 	}
 	var head cryptobyte.Builder
 	head.AddASN1Int64(1)
-	head.AddBytes(l.algorithm)
+	head.AddBytes(u.algorithm)
 	head.AddBytes(t.Issuer.RawSubject)
 	AddTime(&head, t.ThisUpdate)
 	AddTime(&head, t.NextUpdate)
-	if l.head, err = head.Bytes(); err != nil {
+	if u.head, err = head.Bytes(); err != nil {
 		return nil, err
 	}
-	if l.tail, err = t.extensions(); err != nil {
-		return nil, err
-	}
-	return l, l.measure()
+	u.tail, err = t.extensions()
+	return u, err
 }
 
-func (t CRLTemplate) check(signer crypto.Signer) error {
+func (t CRLTemplate) check(public crypto.PublicKey) error {
 	switch {
 	case t.Issuer == nil || t.Entries == nil:
 		return errors.New("issuer or entries missing")
@@ -98,7 +119,7 @@ func (t CRLTemplate) check(signer crypto.Signer) error {
 		return errors.New("a delta does not point to a delta")
 	case !t.ThisUpdate.Before(t.NextUpdate):
 		return errors.New("nextUpdate is not after thisUpdate")
-	case !SameKey(signer.Public(), t.Issuer.PublicKey):
+	case !SameKey(public, t.Issuer.PublicKey):
 		return fmt.Errorf("signer: %w", ErrWrongIssuer)
 	case !maySignCRL(t.Issuer):
 		return fmt.Errorf("key usage of the issuer lacks cRLSign: %w", ErrWrongIssuer)
@@ -108,126 +129,108 @@ func (t CRLTemplate) check(signer crypto.Signer) error {
 	return nil
 }
 
-// measure is the first walk.
-func (l *crlLayout) measure() error {
+// spoolBuffer is how much is gathered before it is written or hashed, in octets.
+const spoolBuffer = 64 << 10
+
+// collect walks the entries.
+func (u *UnsignedCRL) collect() error {
+	out := bufio.NewWriterSize(u.spool, spoolBuffer)
 	var buf []byte
-	for e := range l.t.Entries {
+	for e := range u.t.Entries {
 		var err error
-		if buf, err = l.appendEntry(buf[:0], e); err != nil {
+		if buf, err = u.appendEntry(buf[:0], e); err != nil {
 			return err
 		}
-		l.entries += len(buf)
+		if _, err := out.Write(buf); err != nil {
+			return fmt.Errorf("spool: %w", err)
+		}
+		u.size += len(buf)
+		u.count++
 	}
-	return l.sourceErr()
-}
-
-func (l *crlLayout) sourceErr() error {
-	if l.t.Err == nil {
-		return nil
+	if u.t.Err != nil {
+		if err := u.t.Err(); err != nil {
+			return fmt.Errorf("read entries: %w", err)
+		}
 	}
-	if err := l.t.Err(); err != nil {
-		return fmt.Errorf("read entries: %w", err)
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("spool: %w", err)
 	}
 	return nil
 }
 
-func (l *crlLayout) tbsContent() int {
-	size := len(l.head) + len(l.tail)
-	if l.entries > 0 {
-		size += headerSize(l.entries) + l.entries
+// tbsContent is the length of the content of the to-be-signed part.
+func (u *UnsignedCRL) tbsContent() int {
+	size := len(u.head) + len(u.tail)
+	if u.size > 0 {
+		size += headerSize(u.size) + u.size
 	}
 	return size
 }
 
-// writeTBS is one further walk; a source that gives another total than at first is refused.
-func (l *crlLayout) writeTBS(w io.Writer) error {
-	out := bufio.NewWriterSize(w, 64<<10)
-	buf := append(appendHeader(nil, 0x30, l.tbsContent()), l.head...)
-	if l.entries > 0 {
-		buf = appendHeader(buf, 0x30, l.entries)
+// writeTBS writes the to-be-signed part. A spool that gives another length than it took is refused.
+func (u *UnsignedCRL) writeTBS(w io.Writer) error {
+	start := append(appendHeader(nil, 0x30, u.tbsContent()), u.head...)
+	if u.size > 0 {
+		start = appendHeader(start, 0x30, u.size)
 	}
-	out.Write(buf) // bufio keeps the error for Flush
-	left := l.entries
-	for e := range l.t.Entries {
-		var err error
-		if buf, err = l.appendEntry(buf[:0], e); err != nil {
-			return err
-		}
-		if left -= len(buf); left < 0 {
-			break
-		}
-		if _, err := out.Write(buf); err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
+	if _, err := w.Write(start); err != nil {
+		return fmt.Errorf("write: %w", err)
 	}
-	if err := l.sourceErr(); err != nil {
-		return err
+	entries, err := u.spool.Open()
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
 	}
-	if left != 0 {
+	// The plain structs keep io.CopyBuffer from ways of its own, which would take larger buffers.
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{entries}, make([]byte, spoolBuffer))
+	if err != nil {
+		return fmt.Errorf("copy entries: %w", err)
+	}
+	if n != int64(u.size) {
 		return ErrEntriesChanged
 	}
-	out.Write(l.tail)
-	if err := out.Flush(); err != nil {
+	if _, err := w.Write(u.tail); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
 	return nil
 }
 
-func (l *crlLayout) signAndWrite(w io.Writer, signer crypto.Signer) error {
-	h, err := l.alg.NewHash(signer.Public())
+// Sign hashes and signs the list, verifies the signature, and writes the list to w. After an error what w has got is to be
+// thrown away.
+func (u *UnsignedCRL) Sign(w io.Writer, signer crypto.Signer) error {
+	end, err := u.signature(signer)
+	if err == nil {
+		header := appendHeader(nil, 0x30, headerSize(u.tbsContent())+u.tbsContent()+len(end))
+		if _, err = w.Write(header); err == nil {
+			err = u.writeTBS(w)
+		}
+	}
+	if err == nil {
+		_, err = w.Write(end)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("write CRL %d of %s: %w", u.t.Number, u.t.Issuer.Subject, err)
 	}
-	size := headerSize(l.tbsContent()) + l.tbsContent()
-	if size <= spoolLimit {
-		spool := bytes.NewBuffer(make([]byte, 0, size))
-		if err := l.writeTBS(io.MultiWriter(h, spool)); err != nil {
-			return err
-		}
-		return l.finish(w, signer, h.Sum(nil), func(w io.Writer) error {
-			_, err := w.Write(spool.Bytes())
-			return err
-		})
-	}
-	// The check sum only tells whether the source gave the same again; it protects nothing else.
-	var signed, written maphash.Hash
-	written.SetSeed(signed.Seed())
-	if err := l.writeTBS(io.MultiWriter(h, &signed)); err != nil {
-		return err
-	}
-	return l.finish(w, signer, h.Sum(nil), func(w io.Writer) error {
-		if err := l.writeTBS(io.MultiWriter(w, &written)); err != nil {
-			return err
-		}
-		if signed.Sum64() != written.Sum64() {
-			return ErrEntriesChanged
-		}
-		return nil
-	})
+	return nil
 }
 
-// finish signs the digest and writes the whole list round the to-be-signed part.
-func (l *crlLayout) finish(w io.Writer, signer crypto.Signer, digest []byte, tbs func(io.Writer) error) error {
-	sig, err := SignDigest(signer, l.alg, digest)
+// signature returns what stands behind the to-be-signed part.
+func (u *UnsignedCRL) signature(signer crypto.Signer) ([]byte, error) {
+	if !SameKey(signer.Public(), u.public) {
+		return nil, fmt.Errorf("signer: %w", ErrWrongIssuer)
+	}
+	h, err := u.alg.NewHash(u.public)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if err := u.writeTBS(h); err != nil {
+		return nil, err
+	}
+	sig, err := SignDigest(signer, u.alg, h.Sum(nil))
+	if err != nil {
+		return nil, err
 	}
 	var tail cryptobyte.Builder
-	tail.AddBytes(l.algorithm)
+	tail.AddBytes(u.algorithm)
 	tail.AddASN1BitString(sig)
-	end, err := tail.Bytes()
-	if err != nil {
-		return err
-	}
-	header := appendHeader(nil, 0x30, headerSize(l.tbsContent())+l.tbsContent()+len(end))
-	if _, err := w.Write(header); err != nil {
-		return fmt.Errorf("write: %w", err)
-	}
-	if err := tbs(w); err != nil {
-		return err
-	}
-	if _, err := w.Write(end); err != nil {
-		return fmt.Errorf("write: %w", err)
-	}
-	return nil
+	return tail.Bytes()
 }
