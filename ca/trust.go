@@ -114,7 +114,7 @@ func (a *Authority) authorities() (all []bundle.Authority) {
 	for _, name := range names {
 		all = append(all, bundle.Authority{
 			Certificate: chain[name].Raw, Root: a.issuer(name).Parent == name,
-			Purposes: []bundle.Purpose{bundle.Person, bundle.Organisation, bundle.Official, bundle.SealSigner, bundle.SealMaker, bundle.TimeStamp},
+			Terms: bundle.Terms{Purposes: []bundle.Purpose{bundle.Person, bundle.Organisation, bundle.Official, bundle.SealSigner, bundle.SealMaker, bundle.TimeStamp}},
 		})
 	}
 	return all

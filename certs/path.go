@@ -26,6 +26,7 @@ const (
 	StepPolicy      = "policy"      // certificate policies
 	StepUsage       = "usage"       // key usage and extended key usage fit the purpose
 	StepRevocation  = "revocation"  // none was revoked
+	StepTrust       = "trust"       // the terms under which the CAs of the path are trusted
 )
 
 // Step is the result of one step for one certificate of the path.
@@ -124,6 +125,9 @@ type Options struct {
 	RequireExplicitPolicy bool
 	InhibitPolicyMapping  bool
 	InhibitAnyPolicy      bool
+
+	// Terms bound the trust in CAs of the path, roots and others. A path that does not hold them is not trusted.
+	Terms []Terms
 
 	MaxLength int // of a path, counting leaf and root; 0: 10
 }

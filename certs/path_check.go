@@ -28,7 +28,8 @@ func (s *search) chain(v *Validation) {
 	for i := range path {
 		v.add(constraintsStep(path, i, v.Trusted))
 	}
-	v.add(nameSteps(path)...)
+	v.add(nameSteps(path, o.Terms)...)
+	v.add(trustSteps(path, o)...)
 	policy, policies := policyStep(v, o)
 	v.Policies = policies
 	v.add(policy)

@@ -12,8 +12,9 @@ import (
 const maxNameComparisons = 100_000
 
 // nameSteps holds the names of each certificate against the constraints of every CA above it (RFC 5280, 4.2.1.10 and
-// 6.1.3 b, c). Self-issued certificates of CAs are exempt, a self-issued leaf is not.
-func nameSteps(path []*Certificate) []Step {
+// 6.1.3 b, c), and against those of the terms under which it is trusted. Self-issued certificates of CAs are exempt, a
+// self-issued leaf is not.
+func nameSteps(path []*Certificate, terms []Terms) []Step {
 	steps := []Step{}
 	budget := maxNameComparisons
 	constrained := false
@@ -23,18 +24,17 @@ func nameSteps(path []*Certificate) []Step {
 		}
 		var names *GeneralNames
 		for _, ca := range path[i+1:] {
-			if ca.NameConstraints == nil {
-				continue
-			}
-			constrained = true
-			if names == nil {
-				names = constrainedNames(c)
-			}
-			if code, what := ca.NameConstraints.check(*names, &budget); code != "" {
-				steps = append(steps, Step{
-					Name: StepNames, Outcome: Failed, Code: code, Index: i, Certificate: c,
-					Evidence: fmt.Sprintf("%s, by %s", what, describe(ca)),
-				})
+			for _, constraints := range constraintsOf(ca, terms) {
+				constrained = true
+				if names == nil {
+					names = constrainedNames(c)
+				}
+				if code, what := constraints.check(*names, &budget); code != "" {
+					steps = append(steps, Step{
+						Name: StepNames, Outcome: Failed, Code: code, Index: i, Certificate: c,
+						Evidence: fmt.Sprintf("%s, by %s", what, describe(ca)),
+					})
+				}
 			}
 		}
 	}

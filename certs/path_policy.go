@@ -42,6 +42,7 @@ func policyStep(v *Validation, o *Options) (Step, []OID) {
 		return step, slices.Sorted(maps.Keys(wanted))
 	}
 	state := newPolicyState(o, n)
+	required := state.translate(path, o.Terms, v.Trusted)
 	for i := n - 1; i >= 0; i-- {
 		state.process(path[i], i)
 		if state.code != "" {
@@ -51,6 +52,11 @@ func policyStep(v *Validation, o *Options) (Step, []OID) {
 	valid := state.valid(wanted)
 	if state.code == "" && state.explicit == 0 && len(valid) == 0 {
 		state.fail(0, "policy.none-valid", fmt.Sprintf("no certificate policy is valid for the path; asked for %v", slices.Sorted(maps.Keys(wanted))))
+	}
+	for _, one := range required {
+		if len(intersectPolicies(maps.Clone(state.all()), policySet(one))) == 0 {
+			state.fail(0, "policy.required", fmt.Sprintf("one of %v must be valid for the path", one))
+		}
 	}
 	if state.code != "" {
 		step.Outcome, step.Code, step.Evidence, step.Index, step.Certificate = Failed, state.code, state.evidence, state.culprit, path[state.culprit]
@@ -209,6 +215,11 @@ func (s *policyState) mapPolicies(c *Certificate, i int) {
 // valid returns those policies of the wanted set under which the path is valid: the policies, in the words of the
 // root's own domain, from which a policy of the leaf follows.
 func (s *policyState) valid(wanted map[OID]bool) []OID {
+	return intersectPolicies(s.all(), wanted)
+}
+
+// all returns every policy under which the path is valid.
+func (s *policyState) all() map[OID]bool {
 	if s.levels == nil {
 		return nil
 	}
@@ -231,7 +242,7 @@ func (s *policyState) valid(wanted map[OID]bool) []OID {
 		}
 		current = next
 	}
-	return intersectPolicies(found, wanted)
+	return found
 }
 
 func intersectPolicies(found, wanted map[OID]bool) []OID {

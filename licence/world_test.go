@@ -158,7 +158,7 @@ func (w *world) verify(file []byte) *check.Report {
 	}
 	b := bundle.Bundle{
 		ID: "test", Sequence: 1, IssuedAt: w.now, NextUpdate: w.now.Add(time.Hour), Issuer: "test", PolicyVersion: "1",
-		Authorities: []bundle.Authority{{Certificate: w.auth.root.Raw, Root: true, Purposes: []bundle.Purpose{bundle.SealSigner, bundle.SealMaker, bundle.Organisation}}},
+		Authorities: []bundle.Authority{{Certificate: w.auth.root.Raw, Root: true, Terms: bundle.Terms{Purposes: []bundle.Purpose{bundle.SealSigner, bundle.SealMaker, bundle.Organisation}}}},
 		CRLs:        [][]byte{crl.Bytes()}, Signers: [][]byte{w.auth.maker.Raw},
 		Seals: []bundle.SealStatus{{ID: sealCode, State: bundle.Active, Since: start}},
 	}

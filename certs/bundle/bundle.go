@@ -8,8 +8,12 @@ import (
 	"hufu/certs"
 )
 
-// Version is the only form of a bundle so far. A verifier refuses others: it could not know what they leave out.
-const Version = 1
+// The forms of a bundle. A verifier refuses others: it could not know what they leave out. The second one bounds what
+// authorities are trusted for by more than purposes and a date; Build writes it only where that is used.
+const (
+	Version      = 1
+	VersionTerms = 2
+)
 
 // Purpose is what an authority's certificates are trusted for.
 type Purpose string
@@ -23,9 +27,11 @@ const (
 	Organisation Purpose = "organisation" // legal entities
 	Official     Purpose = "official"     // officials in their office
 	Log          Purpose = "log"          // operators of transparency logs
+	Login        Purpose = "log-in"       // log-in by certificate, of those whom the other purposes name
+	Encryption   Purpose = "encryption"   // certificates that others encrypt to
 )
 
-var purposes = []Purpose{SealSigner, SealMaker, TimeStamp, Person, Organisation, Official, Log}
+var purposes = []Purpose{SealSigner, SealMaker, TimeStamp, Person, Organisation, Official, Log, Login, Encryption}
 
 // State is the state of a seal or a licence.
 type State string
@@ -70,10 +76,10 @@ type Bundle struct {
 
 // Authority is a CA with what it is trusted for. A root is trusted by itself, an intermediate only under a root.
 type Authority struct {
-	Certificate   []byte    `json:"certificate"` // DER
-	Root          bool      `json:"root,omitempty"`
-	Purposes      []Purpose `json:"purposes"`
-	DistrustAfter time.Time `json:"distrustAfter,omitzero"` // nothing that was issued after it is trusted
+	Certificate []byte `json:"certificate"` // DER
+	Root        bool   `json:"root,omitempty"`
+	Entry       string `json:"entry,omitempty"` // of the trust list that it comes from; "" for our own
+	Terms
 }
 
 // StatusEntry is the state of one licence, by its identifier.
@@ -114,16 +120,6 @@ func (b *Bundle) authorities(p Purpose, root bool) []*certs.Certificate {
 		}
 	}
 	return all
-}
-
-// DistrustAfter returns the time after which nothing that c has issued is trusted; ok is false when there is none.
-func (b *Bundle) DistrustAfter(c *certs.Certificate) (after time.Time, ok bool) {
-	for _, a := range b.Authorities {
-		if string(a.Certificate) == string(c.Raw) && !a.DistrustAfter.IsZero() {
-			return a.DistrustAfter, true
-		}
-	}
-	return time.Time{}, false
 }
 
 // TimeStampCertificates returns the certificates of time-stamp authorities.

@@ -64,7 +64,7 @@ func sample(t testing.TB, ca party) Bundle {
 	return Bundle{
 		ID: "hufu-demo", Sequence: 7, IssuedAt: day.Add(300 * time.Millisecond), NextUpdate: day.AddDate(0, 0, 7).In(time.FixedZone("CST", 8*3600)),
 		Issuer: "虎符 <示范> & Co", PolicyVersion: "2026-11",
-		Authorities:  []Authority{{Certificate: ca.Raw, Root: true, Purposes: []Purpose{SealSigner, SealMaker}, DistrustAfter: day.AddDate(1, 0, 0)}},
+		Authorities:  []Authority{{Certificate: ca.Raw, Root: true, Terms: Terms{Purposes: []Purpose{SealSigner, SealMaker}, DistrustAfter: day.AddDate(1, 0, 0)}}},
 		TimeStampers: [][]byte{ca.Raw},
 		CRLs:         [][]byte{crl.Bytes()},
 		Seals: []SealStatus{
@@ -121,8 +121,8 @@ func TestBundleRoundTrip(t *testing.T) {
 	if len(b.Roots(SealMaker)) != 1 || len(b.Roots(TimeStamp)) != 0 || len(b.Intermediates(SealMaker)) != 0 || len(b.TimeStampCertificates()) != 1 {
 		t.Error("authorities by purpose")
 	}
-	if after, ok := b.DistrustAfter(ca.Certificate); !ok || !after.Equal(day.AddDate(1, 0, 0)) {
-		t.Errorf("distrust after %s, %v", after, ok)
+	if after := b.Terms(day.AddDate(2, 0, 0))[0].DistrustAfter; !after.Equal(day.AddDate(1, 0, 0)) {
+		t.Errorf("distrust after %s", after)
 	}
 	lists := b.RevocationLists()
 	if len(lists) != 1 || lists[0].CheckSignature(ca.Certificate) != nil || !bytes.Equal(b.CRLs[0], want.CRLs[0]) {
@@ -278,13 +278,13 @@ func TestBundleRefusesContent(t *testing.T) {
 		}
 	}
 	other := sample(t, ca).normal()
-	other.Version = 2
+	other.Version = 3
 	text, err := other.marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := Parse(signText(t, text, signer), Pin{}); !errors.Is(err, ErrContent) {
-		t.Errorf("version 2: %v", err)
+		t.Errorf("version 3: %v", err)
 	}
 }
 

@@ -34,7 +34,7 @@ func wrong(format string, args ...any) error {
 // check holds for every bundle that is built or parsed, and reads its CRLs.
 func (b *Bundle) check() error {
 	switch {
-	case b.Version != Version:
+	case b.Version != Version && b.Version != VersionTerms || b.Version == Version && b.bounded():
 		return wrong("version %d", b.Version)
 	case !label(b.ID) || !label(b.Issuer) || !label(b.PolicyVersion):
 		return wrong("id, issuer and policyVersion must be words of at most %d octets", maxText)
@@ -77,15 +77,11 @@ func (b *Bundle) checkAuthorities() error {
 			return wrong("authority %s: not a CA certificate", c.Subject)
 		case a.Root && !c.SelfIssued():
 			return wrong("root %s: issued by another", c.Subject)
-		case len(a.Purposes) == 0:
-			return wrong("authority %s: trusted for nothing", c.Subject)
-		case !a.DistrustAfter.IsZero() && !wholeUTC(a.DistrustAfter):
-			return wrong("authority %s: distrustAfter", c.Subject)
+		case a.Entry != "" && !label(a.Entry):
+			return wrong("authority %s: entry", c.Subject)
 		}
-		for j, p := range a.Purposes {
-			if !slices.Contains(purposes, p) || slices.Contains(a.Purposes[:j], p) {
-				return wrong("authority %s: purpose %q", c.Subject, string(p))
-			}
+		if err := a.check(); err != nil {
+			return fmt.Errorf("authority %s: %w", c.Subject, err)
 		}
 		seen[string(a.Certificate)] = true
 	}

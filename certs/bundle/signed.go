@@ -90,16 +90,18 @@ func (b Bundle) marshal() ([]byte, error) {
 	return Canonical(text)
 }
 
+func cut(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
 // normal returns a copy in the order and with the times that check wants.
 func (b Bundle) normal() Bundle {
-	cut := func(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 	b.Version = Version
+	if b.bounded() {
+		b.Version = VersionTerms
+	}
 	b.IssuedAt, b.NextUpdate = cut(b.IssuedAt), cut(b.NextUpdate)
 	b.Authorities = slices.Clone(b.Authorities)
 	for i := range b.Authorities {
-		if a := &b.Authorities[i]; !a.DistrustAfter.IsZero() {
-			a.DistrustAfter = cut(a.DistrustAfter)
-		}
+		b.Authorities[i].Terms = b.Authorities[i].normal()
 	}
 	sorted := func(all []StatusEntry) []StatusEntry {
 		all = slices.Clone(all)
@@ -116,7 +118,17 @@ func (b Bundle) normal() Bundle {
 // Parse verifies the signature of a bundle, that its signer is the pinned one, and reads it. With an error other than
 // ErrForm the Info is there when the signature itself holds, so that a person can be told whose bundle it is.
 func Parse(data []byte, pin Pin) (*Bundle, *Info, error) {
-	if len(data) > MaxSize {
+	text, info, err := open(data, pin, MaxSize)
+	if err != nil {
+		return nil, info, err
+	}
+	b, err := decode(text)
+	return b, info, err
+}
+
+// open verifies a signed text and that its signer is the pinned one.
+func open(data []byte, pin Pin, size int) ([]byte, *Info, error) {
+	if len(data) > size {
 		return nil, nil, fmt.Errorf("%d octets: %w", len(data), ErrForm)
 	}
 	signed, err := certs.ParseSignedData(data)
@@ -139,8 +151,7 @@ func Parse(data []byte, pin Pin) (*Bundle, *Info, error) {
 	if pin.key != nil && !info.Pinned {
 		return nil, info, fmt.Errorf("signer %s, key %s: %w", signer.Subject, info.Fingerprint, ErrNotPinned)
 	}
-	b, err := decode(signed.Content)
-	return b, info, err
+	return signed.Content, info, nil
 }
 
 // decode reads the JSON. Writing it again must give the same octets: that one comparison refuses unknown and

@@ -204,7 +204,7 @@ func (m *maker) bundles(root, signer, publisher party) {
 	}
 	b := bundle.Bundle{
 		ID: "demo", IssuedAt: at.Add(-2 * time.Hour), NextUpdate: at.AddDate(0, 0, 7), Issuer: "demo", PolicyVersion: "1",
-		Authorities: []bundle.Authority{{Certificate: root.cert.Raw, Root: true, Purposes: []bundle.Purpose{bundle.SealSigner, bundle.SealMaker, bundle.Organisation}}},
+		Authorities: []bundle.Authority{{Certificate: root.cert.Raw, Root: true, Terms: bundle.Terms{Purposes: []bundle.Purpose{bundle.SealSigner, bundle.SealMaker, bundle.Organisation}}}},
 		CRLs:        [][]byte{crl.Bytes()}, Signers: [][]byte{signer.cert.Raw},
 		Seals:    []bundle.SealStatus{{ID: "33010600000001", State: bundle.Active, Since: sealed.AddDate(0, -1, 0)}},
 		Licences: []bundle.StatusEntry{{ID: identifier, State: bundle.Active, Since: sealed}},

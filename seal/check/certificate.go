@@ -33,7 +33,6 @@ type verdict struct {
 	*certs.Validation
 	revocation certs.Step
 	produced   time.Time // of the status of the certificate itself
-	distrusted time.Time // zero: none of the path
 }
 
 // authorities gives roots and intermediates for some purposes.
@@ -65,9 +64,13 @@ func (o *Options) validate(q question) verdict {
 	if o.Bundle != nil {
 		lists = o.Bundle.RevocationLists()
 	}
+	var terms []certs.Terms
+	if o.Bundle != nil {
+		terms = o.Bundle.Terms(o.At, q.purposes...)
+	}
 	source := certs.RevocationFromCRLs(lists, o.At)
 	v.Validation = certs.Validate(q.cert, certs.Options{
-		Roots: roots, Intermediates: append(intermediates, q.more...), At: q.at, Purpose: q.purpose, TimeProven: q.proven,
+		Roots: roots, Intermediates: append(intermediates, q.more...), At: q.at, Purpose: q.purpose, TimeProven: q.proven, Terms: terms,
 		Revocation: func(c, issuer *certs.Certificate) certs.RevocationStatus {
 			s := source(c, issuer)
 			produced[c] = s.Produced
@@ -82,14 +85,6 @@ func (o *Options) validate(q question) verdict {
 	v.produced = produced[v.revocation.Certificate]
 	if v.produced.IsZero() {
 		v.produced = produced[q.cert]
-	}
-	for i := range len(v.Path) - 1 {
-		if o.Bundle == nil {
-			break
-		}
-		if after, ok := o.Bundle.DistrustAfter(v.Path[i+1]); ok && v.Path[i].NotBefore.After(after) {
-			v.distrusted = after
-		}
 	}
 	return v
 }
@@ -111,9 +106,6 @@ func (r *record) pathSteps(n StepName, v verdict) {
 		case certs.Indeterminate:
 			r.doubt(n, s.Code, s.Evidence)
 		}
-	}
-	if !v.distrusted.IsZero() {
-		r.doubt(n, "certificate.distrusted", "", stamp(v.distrusted))
 	}
 }
 

@@ -142,7 +142,7 @@ func (w *world) options() Options {
 	}
 	b := bundle.Bundle{
 		ID: "test", Sequence: 3, IssuedAt: w.bundled, NextUpdate: clock.AddDate(0, 0, 7), Issuer: "测试", PolicyVersion: "1",
-		Authorities: []bundle.Authority{{Certificate: w.root.cert.Raw, Root: true, Purposes: []bundle.Purpose{bundle.SealSigner, bundle.SealMaker, bundle.TimeStamp, bundle.Organisation}}},
+		Authorities: []bundle.Authority{{Certificate: w.root.cert.Raw, Root: true, Terms: bundle.Terms{Purposes: []bundle.Purpose{bundle.SealSigner, bundle.SealMaker, bundle.TimeStamp, bundle.Organisation}}}},
 		CRLs:        [][]byte{crl.Bytes()}, Signers: [][]byte{w.signer.cert.Raw},
 		Seals:    []bundle.SealStatus{{ID: w.spec.ESID, State: bundle.Active, Since: signedAt.AddDate(0, -1, 0)}},
 		Licences: []bundle.StatusEntry{{ID: licenceID, State: bundle.Active, Since: signedAt}},

@@ -44,7 +44,6 @@ var words = map[string][2]string{
 	"certificate.not-yet":     {"签署时证书尚未生效（%[1]s 生效，签署于 %[2]s）", "the certificate was not yet valid at signing (from %[1]s, signed %[2]s)"},
 	"certificate.ended-since": {"证书此后已过期（%[1]s），而签署时间只是自称", "the certificate has expired since (%[1]s), and the signing time is only a claim"},
 	"certificate.no-time":     {"没有签署时间，无法判断证书当时是否有效", "no signing time: whether the certificate was valid then cannot be told"},
-	"certificate.distrusted":  {"签发机构自 %[1]s 起签发的证书不再受信任", "what its issuer has issued since %[1]s is no longer trusted"},
 	"maker.expired":           {"制章时制章人证书已过期（%[1]s 到期，制章于 %[2]s）", "the seal maker's certificate had expired when the seal was made (ended %[1]s, made %[2]s)"},
 	"maker.not-yet":           {"制章时制章人证书尚未生效（%[1]s 生效，制章于 %[2]s）", "the seal maker's certificate was not yet valid when the seal was made (from %[1]s, made %[2]s)"},
 	"revocation.no-source":    {"没有可用的吊销信息；请更新信任包", "no revocation information at hand; update the trust bundle"},

@@ -75,9 +75,6 @@ func (r *record) stampPath(v verdict, cert *certs.Certificate) {
 			r.doubt(n, "timestamp.unknown", s.Evidence, r.o.text(s.Code))
 		}
 	}
-	if !v.distrusted.IsZero() {
-		r.doubt(n, "certificate.distrusted", "", stamp(v.distrusted))
-	}
 	r.revocationStep(n, v)
 }
 

@@ -45,8 +45,9 @@ func TestWhatIsNotKnownIsNeverPassed(t *testing.T) {
 			wants: []want{{StepSealStatus, Indeterminate, "bundle.stale"}, {StepLicenceStatus, Indeterminate, "bundle.stale"}, {StepSignerRevocation, Indeterminate, "revocation.stale"}},
 		},
 		"CRL out of date":  {opt: func(o *Options) { o.At = clock.AddDate(0, 0, 2) }, result: Indeterminate, wants: []want{{StepSignerRevocation, Indeterminate, "revocation.stale"}, {StepSealStatus, Passed, ""}}},
-		"distrusted":       {bundle: func(b *bundle.Bundle) { b.Authorities[0].DistrustAfter = signedAt.AddDate(-2, 0, 0) }, result: Indeterminate, wants: []want{{StepSignerCertificate, Indeterminate, "certificate.distrusted"}}},
-		"distrusted since": {bundle: func(b *bundle.Bundle) { b.Authorities[0].DistrustAfter = signedAt }, result: Passed},
+		"distrusted":       {bundle: func(b *bundle.Bundle) { b.Authorities[0].DistrustAfter = signedAt.AddDate(-2, 0, 0) }, result: Indeterminate, wants: []want{{StepSignerCertificate, Indeterminate, "trust.distrusted"}}},
+		"distrusted since": {bundle: func(b *bundle.Bundle) { b.Authorities[0].DistrustAfter = signedAt }, result: Indeterminate, wants: []want{{StepSignerCertificate, Indeterminate, "trust.unproven"}}},
+		"distrusted later": {bundle: func(b *bundle.Bundle) { b.Authorities[0].DistrustAfter = clock.AddDate(1, 0, 0) }, result: Passed},
 		"seal revoked before": {
 			bundle: func(b *bundle.Bundle) { b.Seals[0].State, b.Seals[0].Since = bundle.Revoked, signedAt.Add(-time.Hour) }, result: Failed,
 			wants: []want{{StepSealStatus, Failed, "seal.revoked"}},
