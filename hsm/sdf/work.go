@@ -39,8 +39,11 @@ func work[T any](ctx context.Context, d *Device, f func(*session) (T, error)) (T
 	if err := d.begin(ctx); err != nil {
 		return none, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
-	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > d.cfg.Timeout { // a timer that could not be the first to fire costs, too
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.cfg.Timeout)
+		defer cancel()
+	}
 	slots := d.slots
 	select {
 	case slots <- struct{}{}:
