@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,15 +24,25 @@ import (
 )
 
 // The rows of drivers measure 8 clients on the soft token, whose work is done by OpenSSL in this process; a device of its own
-// would hide what the driver costs. The reference is a loop in C with as many threads, each in a session of its own. The package verifies each signature; that is taken out of the first rows and told by the second.
+// would hide what the driver costs. The rows *.driver compare with the same calls of the device made from Go without a driver,
+// each client in a session of its own, with the same verification after them: between two calls into C it costs more than by
+// itself, so that it cannot be taken away as a number. The others compare with a loop in C with as many threads, which verifies
+// nothing, so that they hold what Go and the binding cost as well; verification, measured by itself, is taken out of the rows
+// that do not say "verified".
 var deviceWorkloads = []workload{
-	{"hsm.pkcs11", "SM2 signatures per CPU-second, without their verification", "C_SignInit, C_Sign on the same token", 0.95, pkcs11Row(false)},
-	{"hsm.pkcs11.verified", "SM2 signatures per CPU-second, each verified", "C_SignInit, C_Sign on the same token", 0.8, pkcs11Row(true)},
-	{"hsm.sdf", "SM2 signatures per CPU-second, without their verification", "SDF_InternalSign_ECC on the same device", 0.95, sdfRow(false)},
-	{"hsm.sdf.verified", "SM2 signatures per CPU-second, each verified", "SDF_InternalSign_ECC on the same device", 0.8, sdfRow(true)},
-	{"hsm.pkcs11.remote", "SM2 signatures per second by 8 clients, each verified", "C_SignInit, C_Sign on the same token, which waits 4 ms as a machine in the network", 0.95, pkcs11Remote},
-	{"hsm.sdf.remote", "SM2 signatures per second by 8 clients, each verified", "SDF_InternalSign_ECC on the same device, which waits 4 ms", 0.95, sdfRemote},
-	{"hsm.inside", "SM2 signatures per CPU-second with a wrapped key that the token opens, each verified", "C_SignInit, C_Sign with a key of the same token", 0.5, openInside},
+	{"hsm.pkcs11.driver", "SM2 signatures per CPU-second, each verified", "SignInit, Sign of the same binding without the driver, each verified", 0.95, pkcs11Driver(near, eachCPUSecond)},
+	{"hsm.pkcs11", "SM2 signatures per CPU-second, without their verification", "C_SignInit, C_Sign in C on the same token", 0.95, pkcs11Row(false)},
+	{"hsm.pkcs11.verified", "SM2 signatures per CPU-second, each verified", "C_SignInit, C_Sign in C on the same token", 0.8, pkcs11Row(true)},
+	{"hsm.sdf.driver", "SM2 signatures per CPU-second, each verified", "SDF_InternalSign_ECC from Go without the driver, each verified", 0.95, sdfDriver(near, eachCPUSecond)},
+	{"hsm.sdf", "SM2 signatures per CPU-second, without their verification", "SDF_InternalSign_ECC in C on the same device", 0.95, sdfRow(false)},
+	{"hsm.sdf.verified", "SM2 signatures per CPU-second, each verified", "SDF_InternalSign_ECC in C on the same device", 0.8, sdfRow(true)},
+	{"hsm.pkcs11.remote.driver", "SM2 signatures per second by 8 clients, each verified", "SignInit, Sign of the same binding without the driver, each verified, on a token that answers after 4 ms in which no processor of ours works", 0.95, pkcs11Driver(elsewhere, eachSecond)},
+	{"hsm.pkcs11.remote", "SM2 signatures per second by 8 clients, each verified", "C_SignInit, C_Sign in C on the same token, which answers after 4 ms in which no processor of ours works", 0.95, pkcs11Remote(elsewhere)},
+	{"hsm.pkcs11.remote.shared", "SM2 signatures per second by 8 clients, each verified", "C_SignInit, C_Sign in C on the same token, which waits 4 ms and then signs on our processors", 0.95, pkcs11Remote(here)},
+	{"hsm.sdf.remote.driver", "SM2 signatures per second by 8 clients, each verified", "SDF_InternalSign_ECC from Go without the driver, each verified, on a device that answers after 4 ms in which no processor of ours works", 0.95, sdfDriver(elsewhere, eachSecond)},
+	{"hsm.sdf.remote", "SM2 signatures per second by 8 clients, each verified", "SDF_InternalSign_ECC in C on the same device, which answers after 4 ms in which no processor of ours works", 0.95, sdfRemote(elsewhere)},
+	{"hsm.sdf.remote.shared", "SM2 signatures per second by 8 clients, each verified", "SDF_InternalSign_ECC in C on the same device, which waits 4 ms and then signs on our processors", 0.95, sdfRemote(here)},
+	{"hsm.inside", "SM2 signatures per CPU-second with a wrapped key that the token opens, each verified", "C_SignInit, C_Sign in C with a key of the same token", 0.5, openInside},
 }
 
 //go:embed reference/pkcs11.c
@@ -39,6 +50,9 @@ var pkcs11Loop string
 
 //go:embed reference/sdf.c
 var sdfLoop string
+
+//go:embed reference/elsewhere.c
+var elsewhereShim string
 
 // token is a soft token, set up for one row.
 type token struct {
@@ -82,9 +96,35 @@ func (t *token) openPKCS11(ctx context.Context) (hsm.Device, error) {
 	return pkcs11.Open(ctx, pkcs11.Config{Module: t.PKCS11, Token: tokenLabel, Log: slog.New(slog.DiscardHandler)}, []byte(tokenPIN))
 }
 
-// remote makes one call of each signature wait, as the way to a machine in the network does.
-func (t *token) remote(call string) error {
-	return os.WriteFile(filepath.Join(t.dir, "faults"), []byte("slow 4\nat "+call+"\n"), 0o600)
+// place is where a token computes, and how far away that is.
+type place func(t *token, call string) error
+
+// near signs here, at once.
+func near(*token, string) error { return nil }
+
+// wait is how long a machine in the network lets a signature wait.
+const wait = 4 * time.Millisecond
+
+// here makes one call of each signature wait, and computes on our processors as well.
+func here(t *token, call string) error {
+	return os.WriteFile(filepath.Join(t.dir, "faults"), fmt.Appendf(nil, "slow %d\nat %s\n", wait.Milliseconds(), call), 0o600)
+}
+
+// elsewhere puts a library before the token's, in which signatures are waited for but not computed.
+func elsewhere(t *token, _ string) error {
+	source := filepath.Join(t.dir, "elsewhere.c")
+	if err := os.WriteFile(source, []byte(elsewhereShim), 0o600); err != nil {
+		return err
+	}
+	for name, library := range map[string]*string{"elsewhere-pkcs11.so": &t.PKCS11, "elsewhere-sdf.so": &t.SDF} {
+		shim := filepath.Join(t.dir, name)
+		if out, err := exec.Command("cc", "-O2", "-shared", "-fPIC", "-pthread", fmt.Sprintf("-DWAIT=%d", wait.Microseconds()), "-o", shim, source,
+			"-Wl,--no-as-needed", *library, "-ldl").CombinedOutput(); err != nil {
+			return fmt.Errorf("compile the device elsewhere: %w: %s", err, out)
+		}
+		*library = shim
+	}
+	return nil
 }
 
 // What the loops in C print.
@@ -115,86 +155,180 @@ func (t *token) raw(figure int, source string, args ...string) (func(time.Durati
 	}, nil
 }
 
-// onPKCS11 opens a soft token by the driver and by the loop in C.
-func onPKCS11(b *bed, figure int, faults func(*token) error) (device hsm.Device, reference func(time.Duration) (float64, error), err error) {
-	t, err := newToken(b)
-	if err != nil {
-		return nil, nil, err
-	}
-	if device, err = t.openPKCS11(b.ctx); err != nil {
-		return nil, nil, err
-	}
-	if reference, err = t.raw(figure, pkcs11Loop, t.PKCS11, tokenLabel, t.pin, "k", "fffff002"); err == nil {
-		err = faults(t)
-	}
-	return device, reference, err
+// bench is a soft token, opened by a driver.
+type bench struct {
+	token  *token
+	device hsm.Device
 }
 
-// onSDF does the same with an SDF device.
-func onSDF(b *bed, figure int, faults func(*token) error) (device hsm.Device, reference func(time.Duration) (float64, error), err error) {
+// onPKCS11 opens a soft token by the driver.
+func onPKCS11(b *bed, at place) (bench, error) {
 	t, err := newToken(b)
+	if err == nil {
+		err = at(t, "C_SignInit")
+	}
 	if err != nil {
-		return nil, nil, err
+		return bench{}, err
 	}
-	if err := t.console("sdf-key", "1", "sign", "--pin-file", t.pin); err != nil {
-		return nil, nil, err
+	device, err := t.openPKCS11(b.ctx)
+	return bench{t, device}, err
+}
+
+// loopPKCS11 is the loop in C on the same token.
+func (b bench) loopPKCS11(figure int) (func(time.Duration) (float64, error), error) {
+	return b.token.raw(figure, pkcs11Loop, b.token.PKCS11, tokenLabel, b.token.pin, "k", fmt.Sprintf("%x", mechanismSM2))
+}
+
+// onSDF does the same as onPKCS11 with an SDF device.
+func onSDF(b *bed, at place) (bench, error) {
+	t, err := newToken(b)
+	if err == nil {
+		err = t.console("sdf-key", "1", "sign", "--pin-file", t.pin)
 	}
-	if device, err = sdf.Open(b.ctx, sdf.Config{
+	if err == nil {
+		err = at(t, "SDF_InternalSign_ECC")
+	}
+	if err != nil {
+		return bench{}, err
+	}
+	device, err := sdf.Open(b.ctx, sdf.Config{
 		Library: t.SDF, Assignments: filepath.Join(t.dir, "assignments"), Create: true, Signing: []uint32{1},
-	}, sdf.Passwords{All: []byte(tokenPIN)}); err != nil {
-		return nil, nil, err
-	}
-	if reference, err = t.raw(figure, sdfLoop, t.SDF, t.pin, "1"); err == nil {
-		err = faults(t)
-	}
-	return device, reference, err
+	}, sdf.Passwords{All: []byte(tokenPIN)})
+	return bench{t, device}, err
 }
 
-func healthy(*token) error { return nil }
+// loopSDF is the loop in C on the same device.
+func (b bench) loopSDF(figure int) (func(time.Duration) (float64, error), error) {
+	return b.token.raw(figure, sdfLoop, b.token.SDF, b.token.pin, "1")
+}
+
+// mechanismSM2 is what a neutral token calls SM2 signatures of a digest.
+const mechanismSM2 = 0xfffff002
 
 func pkcs11Row(verified bool) func(*bed) (pair, error) {
 	return func(b *bed) (pair, error) {
-		device, reference, err := onPKCS11(b, perCPUSecond, healthy)
+		on, err := onPKCS11(b, near)
 		if err != nil {
 			return pair{}, err
 		}
-		return driverPair(b.ctx, device, reference, verified)
+		reference, err := on.loopPKCS11(perCPUSecond)
+		if err != nil {
+			return pair{}, err
+		}
+		return driverPair(b.ctx, on.device, reference, verified)
 	}
 }
 
 func sdfRow(verified bool) func(*bed) (pair, error) {
 	return func(b *bed) (pair, error) {
-		device, reference, err := onSDF(b, perCPUSecond, healthy)
+		on, err := onSDF(b, near)
 		if err != nil {
 			return pair{}, err
 		}
-		return driverPair(b.ctx, device, reference, verified)
+		reference, err := on.loopSDF(perCPUSecond)
+		if err != nil {
+			return pair{}, err
+		}
+		return driverPair(b.ctx, on.device, reference, verified)
 	}
 }
 
-func pkcs11Remote(b *bed) (pair, error) {
-	device, reference, err := onPKCS11(b, perSecond, func(t *token) error { return t.remote("C_SignInit") })
-	if err != nil {
-		return pair{}, err
+func pkcs11Driver(at place, rate rate) func(*bed) (pair, error) {
+	return func(b *bed) (pair, error) {
+		on, err := onPKCS11(b, at)
+		if err != nil {
+			return pair{}, err
+		}
+		return barePair(b.ctx, on.device, rate, func() (bare, error) { return barePKCS11(on.token.PKCS11, "k") })
 	}
-	return remotePair(b.ctx, device, reference)
 }
 
-func sdfRemote(b *bed) (pair, error) {
-	device, reference, err := onSDF(b, perSecond, func(t *token) error { return t.remote("SDF_InternalSign_ECC") })
+func sdfDriver(at place, rate rate) func(*bed) (pair, error) {
+	return func(b *bed) (pair, error) {
+		on, err := onSDF(b, at)
+		if err != nil {
+			return pair{}, err
+		}
+		return barePair(b.ctx, on.device, rate, func() (bare, error) { return bareSDF(on.token.SDF, tokenPIN, 1) })
+	}
+}
+
+// rate is how fast clients are who do nothing but what is theirs.
+type rate func(fs []func() error, d time.Duration) (float64, error)
+
+func eachCPUSecond(fs []func() error, d time.Duration) (float64, error) {
+	seconds, err := costOfEach(fs, d)
+	return 1 / seconds, err
+}
+
+func eachSecond(fs []func() error, d time.Duration) (float64, error) {
+	began := time.Now()
+	n, err := repeat(fs, d)
+	return float64(n) / time.Since(began).Seconds(), err
+}
+
+// barePair compares the driver with the same calls and the same verification without it.
+func barePair(ctx context.Context, device hsm.Device, rate rate, open func() (bare, error)) (pair, error) {
+	sign, signer, err := signing(ctx, device)
 	if err != nil {
 		return pair{}, err
 	}
-	return remotePair(b.ctx, device, reference)
+	without, err := open()
+	verify := verifier(signer, digest)
+	var calls []func() error
+	for _, f := range without.signs {
+		calls = append(calls, func() error {
+			if err := f(); err != nil {
+				return err
+			}
+			return verify()
+		})
+	}
+	return pair{
+		ours:      func(d time.Duration) (float64, error) { return rate(slices.Repeat([]func() error{sign}, clients), d) },
+		reference: func(d time.Duration) (float64, error) { return rate(calls, d) },
+		close: func() {
+			if without.close != nil {
+				without.close()
+			}
+			device.Close()
+		},
+	}, err
+}
+
+func pkcs11Remote(at place) func(*bed) (pair, error) {
+	return func(b *bed) (pair, error) {
+		on, err := onPKCS11(b, at)
+		if err != nil {
+			return pair{}, err
+		}
+		reference, err := on.loopPKCS11(perSecond)
+		if err != nil {
+			return pair{}, err
+		}
+		return remotePair(b.ctx, on.device, reference)
+	}
+}
+
+func sdfRemote(at place) func(*bed) (pair, error) {
+	return func(b *bed) (pair, error) {
+		on, err := onSDF(b, at)
+		if err != nil {
+			return pair{}, err
+		}
+		reference, err := on.loopSDF(perSecond)
+		if err != nil {
+			return pair{}, err
+		}
+		return remotePair(b.ctx, on.device, reference)
+	}
 }
 
 // remotePair compares by the clock on the wall: both sides wait for the device most of the time.
 func remotePair(ctx context.Context, device hsm.Device, reference func(time.Duration) (float64, error)) (pair, error) {
 	sign, _, err := signing(ctx, device)
 	ours := func(d time.Duration) (float64, error) {
-		began := time.Now()
-		n, err := repeat(sign, d, clients)
-		return float64(n) / time.Since(began).Seconds(), err
+		return eachSecond(slices.Repeat([]func() error{sign}, clients), d)
 	}
 	return pair{ours: ours, reference: reference, close: func() { device.Close() }}, err
 }
@@ -285,7 +419,7 @@ func openInside(b *bed) (pair, error) {
 	if err != nil {
 		return pair{}, err
 	}
-	reference, err := t.raw(perCPUSecond, pkcs11Loop, t.PKCS11, tokenLabel, t.pin, "k", "fffff002")
+	reference, err := bench{t, device}.loopPKCS11(perCPUSecond)
 	e := bytes.Repeat([]byte{7}, 32)
 	return pair{ours: crowd(func() error {
 		_, err := inside.SignInside(b.ctx, "master", wrapped, nil, public, e)

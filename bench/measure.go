@@ -89,16 +89,21 @@ func loop(f func() error) func(time.Duration) (float64, error) {
 
 // cost is what one run of f takes, in CPU-seconds of this process, when so many clients do nothing else.
 func cost(f func() error, d time.Duration, clients int) (float64, error) {
+	return costOfEach(slices.Repeat([]func() error{f}, clients), d)
+}
+
+// costOfEach is cost with a function for each client.
+func costOfEach(fs []func() error, d time.Duration) (float64, error) {
 	before := cpu()
-	n, err := repeat(f, d, clients)
+	n, err := repeat(fs, d)
 	return (cpu() - before).Seconds() / float64(max(n, 1)), err
 }
 
-// repeat lets clients do f for a while, and counts.
-func repeat(f func() error, d time.Duration, clients int) (int, error) {
+// repeat lets clients do what is theirs for a while, and counts.
+func repeat(fs []func() error, d time.Duration) (int, error) {
 	until := time.Now().Add(d)
 	var working tally
-	for range clients {
+	for _, f := range fs {
 		working.do(func() (n int, err error) {
 			for time.Now().Before(until) {
 				for range 8 {
