@@ -71,26 +71,42 @@ func SubjectKeyID(pub crypto.PublicKey) ([]byte, error) {
 // BuildTBS returns the bytes to be signed. What comes out is read back by the strict parser before it is returned, so a
 // template that contradicts RFC 5280 is an error here and never a certificate.
 func BuildTBS(t Template) ([]byte, error) {
+	tbs, _, err := Build(t)
+	return tbs, err
+}
+
+// Build is BuildTBS and returns what the strict parser read, too, for further checks before the signature: see ParseTBS.
+func Build(t Template) (tbs []byte, read *Certificate, err error) {
+	if tbs, err = t.write(); err == nil {
+		read, err = ParseTBS(tbs)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("build certificate: %w", err)
+	}
+	return tbs, read, nil
+}
+
+func (t *Template) write() ([]byte, error) {
 	spki, err := MarshalPublicKey(t.PublicKey)
 	if err != nil {
-		return nil, fmt.Errorf("build certificate: %w", err)
+		return nil, err
 	}
 	issuer, err := t.Issuer.Marshal()
 	if err != nil {
-		return nil, fmt.Errorf("build certificate: issuer: %w", err)
+		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	subject, err := t.Subject.Marshal()
 	if err != nil {
-		return nil, fmt.Errorf("build certificate: subject: %w", err)
+		return nil, fmt.Errorf("subject: %w", err)
 	}
 	if t.SubjectKeyID == nil {
 		if t.SubjectKeyID, err = SubjectKeyID(t.PublicKey); err != nil {
-			return nil, fmt.Errorf("build certificate: %w", err)
+			return nil, err
 		}
 	}
 	extensions, err := t.extensions()
 	if err != nil {
-		return nil, fmt.Errorf("build certificate: %w", err)
+		return nil, err
 	}
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -106,14 +122,7 @@ func BuildTBS(t Template) ([]byte, error) {
 		b.AddBytes(spki)
 		b.AddASN1(contextConstructed(3), func(b *cryptobyte.Builder) { addExtensions(b, extensions) })
 	})
-	tbs, err := b.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("build certificate: %w", err)
-	}
-	if _, err := ParseTBS(tbs); err != nil {
-		return nil, fmt.Errorf("build certificate: %w", err)
-	}
-	return tbs, nil
+	return b.Bytes()
 }
 
 // ParseTBS reads a to-be-signed part strictly, for checks before it is signed. Raw and Signature of the result are empty.

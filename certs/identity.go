@@ -46,6 +46,25 @@ var identityKinds = map[OID]IdentityKind{
 	OIDOldIdentityTax:          IdentityTax,
 }
 
+// IdentityExtension tells whether an extension is one of those that hold identity numbers.
+func IdentityExtension(id OID) bool {
+	_, known := identityKinds[id]
+	return known
+}
+
+// pseudonymSize is the length of a pseudonym: 32 octets of HMAC-SM3 in hexadecimal. No number of the registers is as long.
+const pseudonymSize = 64
+
+// Pseudonym tells whether the value is no number but a keyed digest of one: 64 lower-case hexadecimal digits.
+func (n IdentityNumber) Pseudonym() bool {
+	for _, c := range []byte(n.Value) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(n.Value) == pseudonymSize
+}
+
 // personChoice is the CHOICE of 1.2.156.10260.4.1.1: context tag, kind, string type.
 var personChoice = []struct {
 	kind IdentityKind
@@ -119,13 +138,14 @@ func (r *reader) identity(e Extension, kind IdentityKind) (IdentityNumber, error
 }
 
 // marshalIdentity writes the value of an identity extension: for 1.2.156.10260.4.1.1 the CHOICE with EXPLICIT tags of
-// GM/T 0015-2012, for all others a PrintableString, or a UTF8String where the value needs it.
+// GM/T 0015-2012, for all others a PrintableString, or a UTF8String where the value needs it. The passport of the 2023 form
+// is always a UTF8String (as XiPKI writes it).
 func marshalIdentity(id OID, number IdentityNumber) ([]byte, error) {
 	if _, known := identityKinds[id]; !known || number.Value == "" || !utf8.ValidString(number.Value) {
 		return nil, malformed("identity extension %s", id)
 	}
 	tag := cbasn1.PrintableString
-	if !isPrintableString(number.Value) {
+	if !isPrintableString(number.Value) || id == OIDIdentityPassport2023 {
 		tag = cbasn1.UTF8String
 	}
 	var b cryptobyte.Builder
