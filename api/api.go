@@ -13,7 +13,9 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"hufu/audit"
+	"hufu/audit/webhook"
 	"hufu/ca"
+	"hufu/certs"
 	"hufu/identity"
 	"hufu/identity/login"
 	"hufu/internal/actor"
@@ -49,6 +51,9 @@ type Config struct {
 	Audit    *audit.Log
 	Keys     *keys.Keys
 	Verifier Verifier
+	Webhooks *webhook.Service
+	// WebhookKey returns the certificate that signs its messages and those above it; needed with Webhooks.
+	WebhookKey func(ctx context.Context) ([]*certs.Certificate, error)
 
 	URL      string                       // where this server is reached, for the OpenAPI document; may be empty
 	Version  string                       // of the program, for the OpenAPI document; optional

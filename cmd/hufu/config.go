@@ -52,6 +52,9 @@ type Config struct {
 	HSM []HSM `yaml:"hsm,omitempty"`
 	// Master is the algorithm of the keys that wrap others: sm4, or aes256 for devices without SM4.
 	Master string `yaml:"master"`
+	// Outbound are the address ranges of inner networks that this server may call, for event messages and for other
+	// authorities' lists. Public addresses go without.
+	Outbound []string `yaml:"outbound,omitempty"`
 	// TSA is how time-stamps are given.
 	TSA TSA `yaml:"tsa,omitempty"`
 }
@@ -169,6 +172,8 @@ func (c *Config) check() error {
 		return errConfig.With("quorum %d with %d witnesses", c.Quorum, len(c.Witnesses))
 	case c.badProxy() != "":
 		return errConfig.With("proxies: %q is not an address range such as 10.0.0.0/8", c.badProxy())
+	case c.badOutbound() != "":
+		return errConfig.With("outbound: %q is not an address range such as 10.0.0.0/8", c.badOutbound())
 	case strings.ContainsAny(c.Vendor, "\r\n") || len(c.Vendor) > 32:
 		return errConfig.With("vendor %q is longer than 32 characters", c.Vendor)
 	}

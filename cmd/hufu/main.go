@@ -19,19 +19,20 @@ import (
 
 // commands is the table of contents of the command line.
 type commands struct {
-	Serve       serveCommand   `cmd:"" help:"Run the server. Example: hufu serve --demo"`
-	Demo        demoCommand    `cmd:"" help:"Run the whole story without a person and keep its files. Example: hufu demo --out demo"`
-	Init        initCommand    `cmd:"" help:"Make data folder, key store, database and authorities. Example: hufu init --data /var/lib/hufu"`
-	Migrate     migrateCommand `cmd:"" help:"Bring the database schema up to this version. Example: hufu migrate --config hufu.yaml"`
-	CheckConfig checkCommand   `cmd:"" name:"check-config" help:"Print the configuration in force, without secrets. Example: hufu check-config --config hufu.yaml"`
-	Doctor      doctorCommand  `cmd:"" help:"Check algorithms, devices, key store and database. Example: hufu doctor --data /var/lib/hufu"`
-	CA          caCommands     `cmd:"" name:"ca" help:"Work with the authorities' keys."`
-	Cert        certCommands   `cmd:"" help:"Apply for certificates, decide on applications and fetch what was issued."`
-	Keys        keysCommands   `cmd:"" help:"Work with the keys of a running server."`
-	Audit       auditCommands  `cmd:"" help:"Work with the log of all acts."`
-	Witness     witnessCommand `cmd:"" help:"Follow a log and cosign its checkpoints. Example: hufu witness --log http://localhost:8480/pki/log --log-key log.vkey --state witness"`
-	Token       tokenCommand   `cmd:"" help:"Log in and print an access token for the API; the password is read from the terminal or from standard input. Example: echo Hufu-demo-2026 | hufu token --account liming --as official"`
-	Version     versionCommand `cmd:"" help:"Print version and algorithms. Example: hufu version"`
+	Serve       serveCommand    `cmd:"" help:"Run the server. Example: hufu serve --demo"`
+	Demo        demoCommand     `cmd:"" help:"Run the whole story without a person and keep its files. Example: hufu demo --out demo"`
+	Init        initCommand     `cmd:"" help:"Make data folder, key store, database and authorities. Example: hufu init --data /var/lib/hufu"`
+	Migrate     migrateCommand  `cmd:"" help:"Bring the database schema up to this version. Example: hufu migrate --config hufu.yaml"`
+	CheckConfig checkCommand    `cmd:"" name:"check-config" help:"Print the configuration in force, without secrets. Example: hufu check-config --config hufu.yaml"`
+	Doctor      doctorCommand   `cmd:"" help:"Check algorithms, devices, key store and database. Example: hufu doctor --data /var/lib/hufu"`
+	CA          caCommands      `cmd:"" name:"ca" help:"Work with the authorities' keys."`
+	Cert        certCommands    `cmd:"" help:"Apply for certificates, decide on applications and fetch what was issued."`
+	Keys        keysCommands    `cmd:"" help:"Work with the keys of a running server."`
+	Audit       auditCommands   `cmd:"" help:"Work with the log of all acts."`
+	Webhook     webhookCommands `cmd:"" help:"Have other systems told of what the log records."`
+	Witness     witnessCommand  `cmd:"" help:"Follow a log and cosign its checkpoints. Example: hufu witness --log http://localhost:8480/pki/log --log-key log.vkey --state witness"`
+	Token       tokenCommand    `cmd:"" help:"Log in and print an access token for the API; the password is read from the terminal or from standard input. Example: echo Hufu-demo-2026 | hufu token --account liming --as official"`
+	Version     versionCommand  `cmd:"" help:"Print version and algorithms. Example: hufu version"`
 }
 
 type auditCommands struct {

@@ -45,9 +45,12 @@ func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 		return err
 	}
 	s.site.UseProvider(s.oidc)
+	if err := s.openWebhooks(); err != nil {
+		return err
+	}
 	if s.api, err = api.New(api.Config{
 		Tokens: s.oidc, CA: s.ca, People: s.identity, Logins: s.login, Clients: s.oidc, Seals: s.seals, Licences: s.licences, Audit: s.audit,
-		Keys: s.keys, Verifier: verifier{s}, URL: s.cfg.URL, RemoteIP: remoteIP(s.cfg.proxies()), Log: s.log, Now: s.now,
+		Keys: s.keys, Verifier: verifier{s}, Webhooks: s.webhooks, WebhookKey: s.webhookKey, URL: s.cfg.URL, RemoteIP: remoteIP(s.cfg.proxies()), Log: s.log, Now: s.now,
 	}); err != nil {
 		return err
 	}

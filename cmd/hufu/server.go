@@ -15,6 +15,7 @@ import (
 	"hufu/api"
 	"hufu/audit"
 	"hufu/audit/tree"
+	"hufu/audit/webhook"
 	"hufu/ca"
 	"hufu/ca/kmc"
 	"hufu/hsm"
@@ -59,6 +60,7 @@ type server struct {
 	ca       *ca.Authority
 	seals    *seal.Service
 	licences *licence.Service
+	webhooks *webhook.Service
 
 	site    *web.Site
 	api     *api.API

@@ -27,6 +27,7 @@ func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 		background.Go(func() { s.jobs(ctx) })
 	}
 	background.Go(func() { s.schedule(ctx) })
+	background.Go(func() { s.tell(ctx) })
 }
 
 // rounds grows the log about each second, and at once while rows wait.
