@@ -14,7 +14,7 @@ import (
 // MaxRequestSize bounds a certificate request.
 const MaxRequestSize = 32 << 10
 
-// Request is a PKCS#10 certificate request (RFC 2986) whose proof of possession was verified.
+// Request is a certificate request, PKCS#10 (RFC 2986) or CRMF (RFC 4211), whose proof of possession was verified.
 type Request struct {
 	Raw        []byte
 	RawInfo    []byte // CertificationRequestInfo, the signed part
@@ -117,13 +117,21 @@ func requestAttribute(id OID, value func(b *cryptobyte.Builder)) ([]byte, error)
 	return b.Bytes()
 }
 
-// ParseRequest reads a request and verifies its proof of possession. Refused with different errors are: too
+// ParseRequest reads a request and verifies its proof of possession: PKCS#10, or the CertReqMsg of RFC 4211 that CMP
+// carries, of which Attributes and Challenge stay empty. Refused with different errors are: too
 // large (ErrTooLarge), trailing bytes (ErrTrailing), other malformed DER (ErrMalformed), a key off its curve or on
 // another one (ErrCurve), a weak key (ErrWeak), an SM2 signature under the empty id (ErrWrongID), any
 // other signature that does not verify (ErrSignature).
 func ParseRequest(der []byte) (*Request, error) {
 	if len(der) > MaxRequestSize {
 		return nil, fmt.Errorf("certificate request of %d octets: %w", len(der), ErrTooLarge)
+	}
+	if isRequestMessage(der) {
+		m, err := ParseRequestMessage(der)
+		if err != nil {
+			return nil, err
+		}
+		return m.Request()
 	}
 	req, err := parseRequest(bytes.Clone(der))
 	if err != nil {
@@ -206,7 +214,13 @@ func (r *reader) requestAttributes(req *Request, s cryptobyte.String) error {
 		if len(req.Attributes) == maxListEntries {
 			return ErrTooLarge
 		}
-		if !s.ReadASN1(&one, cbasn1.SEQUENCE) || !ReadOID(&one, &a.Type) || !one.ReadASN1(&set, cbasn1.SET) || !one.Empty() {
+		if !s.ReadASN1(&one, cbasn1.SEQUENCE) || !ReadOID(&one, &a.Type) {
+			return malformed("attribute")
+		}
+		if bare(a.Type) && !one.PeekASN1Tag(cbasn1.SET) {
+			_ = r.odd("attribute %s without a SET", a.Type)
+			set, one = one, nil
+		} else if !one.ReadASN1(&set, cbasn1.SET) || !one.Empty() {
 			return malformed("attribute")
 		}
 		if seen[a.Type] {
@@ -228,6 +242,9 @@ func (r *reader) requestAttributes(req *Request, s cryptobyte.String) error {
 	}
 	return nil
 }
+
+// bare tells the attributes that clients of CFCA send without the SET around the value.
+func bare(id OID) bool { return id == OIDTemporaryKey || id == OIDChallengePassword }
 
 // requestAttribute reads the attributes that we use; extensions are read strictly, for they are meant to be copied.
 func (r *reader) requestAttribute(req *Request, a RequestAttribute) error {
