@@ -34,75 +34,7 @@ import "C"
 import (
 	"fmt"
 	"unsafe"
-
-	p11 "github.com/miekg/pkcs11"
 )
-
-// bare is what signs without a driver: the same calls of the device, from Go as well, each client in a session of its own.
-type bare struct {
-	signs []func() error // by client
-	close func()
-}
-
-// barePKCS11 calls a module through the binding that the driver uses. The driver has initialized it and logged in, which holds for the process.
-func barePKCS11(module, label string) (bare, error) {
-	lib := p11.New(module)
-	if lib == nil {
-		return bare{}, fmt.Errorf("load %s", module)
-	}
-	slots, err := lib.GetSlotList(true)
-	if err != nil {
-		return bare{}, err
-	}
-	var b bare
-	for _, slot := range slots {
-		if info, err := lib.GetTokenInfo(slot); err != nil || info.Label != tokenLabel {
-			continue
-		}
-		var sessions []p11.SessionHandle
-		b.close = func() {
-			for _, s := range sessions {
-				_ = lib.CloseSession(s)
-			}
-		}
-		for range clients {
-			s, err := lib.OpenSession(slot, p11.CKF_SERIAL_SESSION)
-			if err != nil {
-				return b, err
-			}
-			sessions = append(sessions, s)
-			key, err := bareKey(lib, s, label)
-			if err != nil {
-				return b, err
-			}
-			b.signs = append(b.signs, func() error {
-				if err := lib.SignInit(s, []*p11.Mechanism{p11.NewMechanism(mechanismSM2, nil)}, key); err != nil {
-					return err
-				}
-				_, err := lib.Sign(s, digest)
-				return err
-			})
-		}
-		return b, nil
-	}
-	return b, fmt.Errorf("no token %s", tokenLabel)
-}
-
-func bareKey(lib *p11.Ctx, s p11.SessionHandle, label string) (p11.ObjectHandle, error) {
-	if err := lib.FindObjectsInit(s, []*p11.Attribute{
-		p11.NewAttribute(p11.CKA_CLASS, p11.CKO_PRIVATE_KEY), p11.NewAttribute(p11.CKA_LABEL, label),
-	}); err != nil {
-		return 0, err
-	}
-	keys, _, err := lib.FindObjects(s, 1)
-	if err == nil {
-		err = lib.FindObjectsFinal(s)
-	}
-	if err == nil && len(keys) == 0 {
-		err = fmt.Errorf("no key %s", label)
-	}
-	return append(keys, 0)[0], err
-}
 
 // bareSDF calls a library as the driver does, in a device handle of its own.
 func bareSDF(library, password string, index uint32) (bare, error) {

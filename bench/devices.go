@@ -239,7 +239,10 @@ func pkcs11Driver(at place, rate rate) func(*bed) (pair, error) {
 		if err != nil {
 			return pair{}, err
 		}
-		return barePair(b.ctx, on.device, rate, func() (bare, error) { return barePKCS11(on.token.PKCS11, "k") })
+		return barePair(b.ctx, on.device, rate, func() (bare, error) {
+			signs, close, err := pkcs11.Bare(on.token.PKCS11, tokenLabel, "k", mechanismSM2, digest, clients)
+			return bare{signs, close}, err
+		})
 	}
 }
 
@@ -251,6 +254,12 @@ func sdfDriver(at place, rate rate) func(*bed) (pair, error) {
 		}
 		return barePair(b.ctx, on.device, rate, func() (bare, error) { return bareSDF(on.token.SDF, tokenPIN, 1) })
 	}
+}
+
+// bare is what signs without a driver: the same calls of the device, from Go as well, each client in a session of its own.
+type bare struct {
+	signs []func() error // by client
+	close func()
 }
 
 // rate is how fast clients are who do nothing but what is theirs.

@@ -12,3 +12,8 @@ import (
 func Open(_ context.Context, c Config, _ []byte) (hsm.Device, error) {
 	return nil, hsm.ErrNoDriver.With("open PKCS#11 module %q", c.Module)
 }
+
+// Bare is for measurements alone; there is nothing to measure here.
+func Bare(string, string, string, uint, []byte, int) (signs []func() error, close func(), err error) {
+	return nil, nil, hsm.ErrNoDriver.With("pkcs11")
+}
