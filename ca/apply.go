@@ -192,6 +192,13 @@ func keyKind(pub crypto.PublicKey) string {
 // keyFree refuses a key that was reported as lost, belongs to another holder, or serves another use. Reserving claims
 // the key; this look beforehand only spares the maker a wait.
 func keyFree(r R, p *Profile, app Application) error {
+	request, err := certs.ParseRequest(app.Request)
+	if err != nil {
+		return err
+	}
+	if err := keyNotBlocked(r, request.RawSPKI); err != nil {
+		return err
+	}
 	owner, err := r.KeyOwner(app.SPKI)
 	if errors.Is(err, ErrUnknown) {
 		return nil

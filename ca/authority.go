@@ -68,8 +68,9 @@ type Config struct {
 	TimeStampAccuracy time.Duration
 	// Time tells whether the clock may be believed at this moment; no time-stamps are given while it does not. Optional:
 	// without it the operator keeps the clock right.
-	Time TimeSource
-	Now  func() time.Time
+	Time   TimeSource
+	People People // optional: without it actors are taken at the edge's word, and nobody gets mail
+	Now    func() time.Time
 }
 
 // Authority signs. It is safe for concurrent use.
@@ -78,6 +79,7 @@ type Authority struct {
 	mu      sync.RWMutex
 	issuers map[string]*issuer
 	strange *rate.Limiter // time-stamps for the world
+	reports *rate.Limiter // of lost keys by whoever has one
 
 	serviceMu sync.Mutex // held while a service's key or certificate is made, so that it is made once
 	services  map[string]*certs.Certificate
@@ -115,6 +117,7 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 	}
 	a := &Authority{
 		Config: c, issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
+		reports: rate.NewLimiter(10, 50),
 		strange: rate.NewLimiter(rate.Limit(c.TimeStampRate), int(max(1, 10*c.TimeStampRate))),
 	}
 	return a, a.loadIssuers(ctx)

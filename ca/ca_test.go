@@ -401,7 +401,7 @@ func TestRevocationShowsInOCSPAtOnceAndInTheNextList(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Apply(t.Context(), w.citizen, ca.Request{Profile: "person-sign", Holder: "p1", CSR: blocked}); !errors.Is(err, ca.ErrKeyUsed) {
+		if _, err := w.Apply(t.Context(), w.citizen, ca.Request{Profile: "person-sign", Holder: "p1", CSR: blocked}); !errors.Is(err, ca.ErrBlocked) {
 			t.Errorf("a lost key was certified again: %v", err)
 		}
 		// The clock goes back: the number still rises, thisUpdate does not fall.

@@ -115,7 +115,7 @@ func TestARootsListIsMissedInTime(t *testing.T) {
 			t.Error("due after a new list")
 		}
 		_, chain := w.Issuers()
-		if err := w.Revoke(t.Context(), officer, chain["issuing"].Serial, certs.ReasonCACompromise, time.Time{}); err != nil {
+		if err := w.Revoke(t.Context(), actor.Actor{Subject: "admin-1", Capacity: actor.Official, Roles: []actor.Role{actor.RoleSuperAdmin}}, chain["issuing"].Serial, certs.ReasonCACompromise, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := one(); !got.Due || got.Waiting != 1 {

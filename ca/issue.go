@@ -32,6 +32,9 @@ type signed struct {
 func (a *Authority) reserve(ctx context.Context, by actor.Actor, all []*prepared, application string) ([]*reserved, error) {
 	now := a.Now()
 	err := a.Store.Update(ctx, func(w W) error {
+		if err := a.inForce(w, a.issuer(all[0].issuer)); err != nil { // a pair has one issuer
+			return err
+		}
 		for _, p := range all {
 			if err := claimKey(w, p); err != nil {
 				return err

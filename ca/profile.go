@@ -46,6 +46,7 @@ type Profile struct {
 	Medium   string     `yaml:"medium"`    // where the holder's key is: "soft" (default) or "hardware"
 	Renewal  Renewal    `yaml:"renewal"`   //
 	Reminder []int      `yaml:"reminders"` // days before the end at which the holder is reminded; default 30, 7 and 1
+	Life     Life       `yaml:"life"`      // suspension, and what becomes of a replaced certificate
 	CDP      string     `yaml:"cdp"`       // "none": no CRL distribution point; default the shard's
 	Days     int        `yaml:"days"`      // validity
 	Usage    []string   `yaml:"usage"`     // key usage bits, by their names in RFC 5280

@@ -2,13 +2,10 @@ package ca
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"strconv"
+	"slices"
 	"time"
 
-	"hufu/audit"
 	"hufu/certs"
 	"hufu/internal/actor"
 )
@@ -16,118 +13,260 @@ import (
 // JobList is the kind of the durable job that rebuilds an issuer's lists; its key is the issuer's name.
 const JobList = "ca.list"
 
-// Revoke ends a certificate. The holder may, who represents the entity that holds it, and an officer; a post at the holder's
-// alone does not suffice. Key compromise also blocks the key for
-// new applications. A second revocation is ErrRevoked. The new list follows by a durable job; OCSP knows at once.
+// Ending is what is asked for when a certificate is to be revoked.
+type Ending struct {
+	Serial  []byte
+	Reason  certs.Reason
+	Invalid time.Time // since when the key is known or suspected to be lost; zero when not told
+	Pair    bool      // the other certificate of the same application too
+	DryRun  bool      // tell what would happen, change nothing
+}
+
+// Ended is what a revocation did, or would do.
+type Ended struct {
+	Revoked []Revocation // now in force: the one asked for first, then others of the same key
+	Also    []Related    // what an officer should look at, and nothing was done to
+}
+
+// Related is a certificate that has to do with a revoked one.
+type Related struct {
+	Serial  []byte
+	Profile string
+	Why     string // "pair": issued with it; "successor": replaced it
+}
+
+// Revoke ends a certificate as End does, without asking for more.
 func (a *Authority) Revoke(ctx context.Context, by actor.Actor, serial []byte, reason certs.Reason, invalid time.Time) error {
+	_, err := a.End(ctx, by, Ending{Serial: serial, Reason: reason, Invalid: invalid})
+	return err
+}
+
+// errDry gives a transaction up that only tried.
+var errDry = errors.New("nothing is to be changed")
+
+// End revokes a certificate. The holder may, who represents the entity that holds it, and an officer; an authority's
+// certificate is a super administrator's to revoke. A suspended certificate becomes revoked and keeps its date. Of a revoked one
+// only the reason can change, and only to key compromise; else a second revocation is ErrRevoked. An ended one can be
+// revoked for a lost key alone. A serial that is reserved is voided by officers: what may have been signed under it never
+// counts.
+//
+// Key compromise also blocks the key for ever and revokes every other certificate of that key. The new list follows by a
+// durable job; OCSP knows at once.
+func (a *Authority) End(ctx context.Context, by actor.Actor, e Ending) (Ended, error) {
 	if err := by.Known(); err != nil {
+		return Ended{}, err
+	}
+	now := a.Now().UTC()
+	if !e.Reason.Valid() || e.Reason == certs.ReasonRemoveFromCRL || e.Reason == certs.ReasonCertificateHold {
+		return Ended{}, ErrReason.With("reason %d", e.Reason)
+	}
+	if e.Invalid.After(now) {
+		return Ended{}, ErrReason.With("invalidity date %s is in the future", e.Invalid.Format(time.RFC3339))
+	}
+	if err := a.standing(ctx, by); err != nil {
+		return Ended{}, err
+	}
+	var out Ended
+	err := a.Store.Update(ctx, func(w W) error {
+		out = Ended{}
+		if err := a.end(w, by, e, &out); err != nil {
+			return err
+		}
+		if e.DryRun {
+			return errDry
+		}
+		return nil
+	})
+	if isDry(err) {
+		return out, nil
+	}
+	if err != nil {
+		return Ended{}, err
+	}
+	a.statusesChanged(out)
+	return out, nil
+}
+
+func isDry(err error) bool { return errors.Is(err, errDry) }
+
+func (a *Authority) statusesChanged(o Ended) {
+	for _, r := range o.Revoked {
+		a.statusChanged(r.Issuer, r.Serial)
+	}
+}
+
+func (a *Authority) end(w W, by actor.Actor, e Ending, out *Ended) error {
+	c, err := w.CertificateBySerial(e.Serial)
+	if isUnknown(err) {
+		var voided bool
+		if voided, err = a.endReserved(w, by, e, out); err != nil || voided {
+			return err
+		}
+		c, err = w.CertificateBySerial(e.Serial) // it may have been issued meanwhile
+	}
+	if err != nil {
 		return err
 	}
-	if !reason.Valid() || reason == certs.ReasonRemoveFromCRL || reason == certs.ReasonCertificateHold {
-		return ErrReason.With("reason %d", reason)
+	if err := a.mayEnd(by, c, enders...); err != nil {
+		return err
 	}
-	var issuer string
-	err := a.Store.Update(ctx, func(w W) error {
-		c, err := w.CertificateBySerial(serial)
+	ending := ending{a: a, w: w, by: by, Ending: e, now: a.Now().UTC()}
+	return ending.certificate(c, out)
+}
+
+// endReserved voids a serial that is reserved; false when it is not, any more.
+func (a *Authority) endReserved(w W, by actor.Actor, e Ending, out *Ended) (bool, error) {
+	s, err := w.Reservation(e.Serial)
+	if err != nil {
+		if isUnknown(err) && by.Require(enders...) == nil && a.voided(w, e.Serial) {
+			return false, ErrRevoked.With("serial %x", e.Serial)
+		}
+		return false, err
+	}
+	if by.Require(enders...) != nil {
+		return false, ErrUnknown.With("%s may not void serial %x", by, e.Serial)
+	}
+	r, done, err := a.voidReserved(w, by, s, e.Reason)
+	if done {
+		out.Revoked = append(out.Revoked, r)
+	}
+	return done, err
+}
+
+// ending is a revocation under way in a transaction.
+type ending struct {
+	Ending
+	a   *Authority
+	w   W
+	by  actor.Actor
+	now time.Time
+}
+
+// lost tells that the reason says something about the key.
+func (e ending) lost() bool {
+	return e.Reason == certs.ReasonKeyCompromise || e.Reason == certs.ReasonCACompromise
+}
+
+func (e ending) certificate(c Record, out *Ended) error {
+	if !c.NotAfter.After(e.now) && !e.lost() {
+		return ErrEnded.With("certificate %x ended %s", c.Serial, c.NotAfter.Format(time.RFC3339))
+	}
+	r, err := e.revoke(c)
+	if err != nil {
+		return err
+	}
+	out.Revoked = append(out.Revoked, r)
+	if e.lost() {
+		if err := e.key(c, out); err != nil {
+			return err
+		}
+	}
+	return e.related(c, out)
+}
+
+func (e ending) revoke(c Record) (Revocation, error) {
+	r := Revocation{Serial: c.Serial, Issuer: c.Issuer, Shard: c.Shard, At: e.now, Reason: e.Reason, Invalid: e.Invalid, NotAfter: c.NotAfter}
+	return e.a.revoke(e.w, e.by, ActRevoke, r)
+}
+
+// key blocks the lost key, revokes its other certificates and voids what is being made for it. Whoever loses a key loses it for
+// all that it serves, so these are not asked for one by one. The row of the key is locked first: an issuance that comes later
+// finds it blocked, one that came before is found here.
+func (e ending) key(c Record, out *Ended) error {
+	if err := e.w.BlockKey(c.SPKI, e.now); err != nil {
+		return err
+	}
+	if _, err := e.w.AddBlockedKey(BlockedKey{Hash: c.SPKI, Algorithm: HashSM3, Source: BlockedByRevocation, By: e.by.String(), At: e.now}); err != nil {
+		return err
+	}
+	all, err := e.w.CertificatesOfKey(c.SPKI, maxOfKey)
+	if err != nil {
+		return err
+	}
+	if err := e.all(all, out); err != nil {
+		return err
+	}
+	return e.reserved(c.SPKI, out)
+}
+
+// all revokes certificates that are neither ended nor revoked for this reason.
+func (e ending) all(certificates []Record, out *Ended) error {
+	for _, c := range certificates {
+		if !c.NotAfter.After(e.now) || out.has(c.Serial) {
+			continue
+		}
+		r, err := e.revoke(c)
+		if errors.Is(err, ErrRevoked) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if by.Require(actor.RoleApprover, actor.RoleBusinessAdmin) != nil && c.Holder != by.Subject &&
-			(by.Capacity != actor.Entity || by.For == "" || c.Holder != by.For) {
-			return ErrUnknown.With("%s may not revoke %x", by, serial)
-		}
-		now := a.Now().UTC()
-		if invalid.After(now) {
-			return ErrReason.With("invalidity date %s is in the future", invalid.Format(time.RFC3339))
-		}
-		issuer = c.Issuer
-		return a.revoke(w, by, ActRevoke, Revocation{Serial: serial, Issuer: c.Issuer, Shard: c.Shard, At: now, Reason: reason, Invalid: invalid, NotAfter: c.NotAfter}, c.SPKI)
-	})
-	if err == nil {
-		a.statusChanged(issuer, serial)
+		out.Revoked = append(out.Revoked, r)
 	}
-	return err
+	return nil
 }
 
-func (a *Authority) revoke(w W, by actor.Actor, act StatusAct, r Revocation, spki []byte) error {
-	done, err := w.AddRevocation(r)
+// has tells whether a serial is among the revoked ones.
+func (o *Ended) has(serial []byte) bool {
+	return slices.ContainsFunc(o.Revoked, func(r Revocation) bool { return slices.Equal(r.Serial, serial) })
+}
+
+// maxOfKey bounds how many certificates of one key are dealt with in a transaction; a key belongs to one holder and use.
+const maxOfKey = 1000
+
+// reserved voids what is reserved for a key. Reservations are few: they live for seconds.
+func (e ending) reserved(spki []byte, out *Ended) error {
+	open, err := e.w.Reservations(e.now.Add(24*time.Hour), maxOfKey)
 	if err != nil {
 		return err
 	}
-	if !done {
-		return ErrRevoked.With("certificate %x", r.Serial)
-	}
-	if (r.Reason == certs.ReasonKeyCompromise || r.Reason == certs.ReasonCACompromise) && spki != nil {
-		if err := w.BlockKey(spki, r.At); err != nil {
+	for _, s := range open {
+		hash, err := keyOfTBS(s.TBS)
+		if err != nil {
 			return err
 		}
-	}
-	if err := w.AddStatusEvent(r.event(act, r.At)); err != nil {
-		return err
-	}
-	if err := w.Record(audit.Entry{
-		At: r.At, Actor: by, Action: "certificate.revoke", Object: audit.Object{Kind: "certificate", ID: hex.EncodeToString(r.Serial)},
-		Public: map[string]string{"issuer": r.Issuer, "reason": strconv.Itoa(int(r.Reason))},
-	}); err != nil {
-		return err
-	}
-	return w.Enqueue(JobList, r.Issuer, nil, r.At)
-}
-
-// Recover settles what a crash left: a reservation older than reservationLife, or at the start (all = true) any of this
-// instance, may have been signed, so its serial is revoked and never signed again. It returns how many it voided.
-func (a *Authority) Recover(ctx context.Context, all bool) (voided int, err error) {
-	before := a.Now().Add(-reservationLife)
-	if all {
-		before = a.Now().Add(time.Hour)
-	}
-	by := actor.ForSystem("recover-issuance")
-	for {
-		var stale []Reservation
-		if err := a.Store.View(ctx, func(r R) (err error) {
-			stale, err = r.Reservations(before, 100)
+		if !slices.Equal(hash, spki) {
+			continue
+		}
+		r, done, err := e.a.voidReserved(e.w, e.by, s, e.Reason)
+		if err != nil {
 			return err
-		}); err != nil {
-			return voided, fmt.Errorf("find reservations: %w", err)
 		}
-		settled := 0
-		for _, s := range stale {
-			if all && s.Serial[0] != a.Instance && s.At.After(a.Now().Add(-reservationLife)) {
-				continue // another node's, perhaps under way
-			}
-			if err := a.void(ctx, by, s); err != nil {
-				return voided, fmt.Errorf("void reservation %x: %w", s.Serial, err)
-			}
-			settled++
-		}
-		voided += settled
-		if len(stale) < 100 || settled == 0 {
-			return voided, nil
+		if done {
+			out.Revoked = append(out.Revoked, r)
 		}
 	}
+	return nil
 }
 
-func (a *Authority) void(ctx context.Context, by actor.Actor, s Reservation) error {
-	c, err := certs.ParseTBS(s.TBS)
+// related deals with the pair and names what has to do with a revoked certificate.
+func (e ending) related(c Record, out *Ended) error {
+	others, err := relatives(e.w, c)
 	if err != nil {
 		return err
 	}
-	err = a.Store.Update(ctx, func(w W) error {
-		done, err := w.FinishReservation(s.Issuer, s.Serial)
-		if err != nil || !done {
-			return err
+	for _, o := range others {
+		if out.has(o.record.Serial) {
+			continue
 		}
-		err = a.revoke(w, by, ActVoid, Revocation{
-			Serial: s.Serial, Issuer: s.Issuer, Shard: shardOf(s.Serial), At: a.Now().UTC(),
-			Reason: certs.ReasonCessationOfOperation, NotAfter: c.NotAfter,
-		}, nil)
+		if o.why != RelatedPair || !e.Pair {
+			out.Also = append(out.Also, Related{o.record.Serial, o.record.Profile, o.why})
+			continue
+		}
+		r, err := e.revoke(o.record)
 		if errors.Is(err, ErrRevoked) {
-			return nil
+			continue
 		}
-		return err
-	})
-	if err == nil {
-		a.statusChanged(s.Issuer, s.Serial)
+		if err != nil {
+			return err
+		}
+		out.Revoked = append(out.Revoked, r)
+		if e.lost() {
+			if err := e.key(o.record, out); err != nil {
+				return err
+			}
+		}
 	}
-	return err
+	return nil
 }

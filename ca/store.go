@@ -19,6 +19,8 @@ type R interface {
 	CertificateR
 	StatusR
 	LifeR
+	BlockedKeyR
+	ReminderR
 	BundleR
 	CeremonyR
 }
@@ -30,6 +32,8 @@ type W interface {
 	CertificateW
 	StatusW
 	LifeW
+	BlockedKeyW
+	ReminderW
 	BundleW
 	CeremonyW
 	Record(e audit.Entry) error

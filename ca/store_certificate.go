@@ -74,5 +74,6 @@ type CertificateW interface {
 	AddCertificate(r Record) error
 	// ClaimKey binds a key to one holder and use for ever: false when it is bound otherwise or blocked.
 	ClaimKey(spki []byte, o KeyOwner) (bool, error)
+	// BlockKey makes ClaimKey refuse a key for ever, whether it was claimed before or not.
 	BlockKey(spki []byte, at time.Time) error
 }

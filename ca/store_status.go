@@ -17,8 +17,14 @@ type Revocation struct {
 	Invalid   time.Time // since when the key is known or suspected to be lost; zero when not told
 	NotAfter  time.Time // end of the certificate, after which it leaves the CRL
 	HoldUntil time.Time // when a hold ends by itself; zero when it does not
-	HeldBy    string    // who suspended it, capacity:subject; "" when it is no hold
+	HeldBy    string    // who suspended it: HeldByHolder or HeldByOfficer; "" when it is no hold
 }
+
+// Who suspended a certificate decides who may let it be used again.
+const (
+	HeldByHolder  = "holder"
+	HeldByOfficer = "officer"
+)
 
 // Held tells that the certificate is suspended, so that it may come back.
 func (r Revocation) Held() bool { return r.Reason == certs.ReasonCertificateHold }

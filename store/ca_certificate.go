@@ -64,17 +64,22 @@ func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) (bool, error) {
 }
 
 func (t caTx) BlockKey(spki []byte, at time.Time) error {
-	_, err := t.exec(`UPDATE ca_key SET blocked = $2 WHERE spki = $1 AND blocked = 0`, spki, micros(at))
+	_, err := t.exec(`INSERT INTO ca_key (spki, holder, purpose, blocked) VALUES ($1, '', '', $2)
+		ON CONFLICT (spki) DO UPDATE SET blocked = excluded.blocked WHERE ca_key.blocked = 0`, spki, micros(at))
 	return err
 }
 
+const caReservationQuery = `SELECT serial, issuer, application, profile, tbs, tbs_sm3, at FROM ca_reserved `
+
+func scanReservation(s scanner) (r ca.Reservation, err error) {
+	var at int64
+	err = s.Scan(&r.Serial, &r.Issuer, &r.Application, &r.Profile, &r.TBS, &r.TBSHash, &at)
+	r.At = fromMicros(at)
+	return r, err
+}
+
 func (t caTx) Reservations(before time.Time, limit int) ([]ca.Reservation, error) {
-	return list(t.tx, func(s scanner) (r ca.Reservation, err error) {
-		var at int64
-		err = s.Scan(&r.Serial, &r.Issuer, &r.Application, &r.Profile, &r.TBS, &r.TBSHash, &at)
-		r.At = fromMicros(at)
-		return r, err
-	}, `SELECT serial, issuer, application, profile, tbs, tbs_sm3, at FROM ca_reserved WHERE at < $1 ORDER BY at LIMIT $2`, micros(before), limit)
+	return list(t.tx, scanReservation, caReservationQuery+`WHERE at < $1 ORDER BY at LIMIT $2`, micros(before), limit)
 }
 
 func (t caTx) Reserve(r ca.Reservation) error {

@@ -1,7 +1,7 @@
 -- +goose Up
 -- A hold (reason certificateHold) may end by itself, and who put it decides who may lift it.
 ALTER TABLE ca_revocation ADD COLUMN hold_until BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE ca_revocation ADD COLUMN held_by TEXT NOT NULL DEFAULT ''; -- capacity:subject
+ALTER TABLE ca_revocation ADD COLUMN held_by TEXT NOT NULL DEFAULT ''; -- holder, officer
 CREATE INDEX ca_revocation_hold ON ca_revocation (hold_until) WHERE hold_until > 0;
 
 -- What happened to each status, one row in the transaction of each change: what nodes follow and delta lists are made of.
@@ -36,6 +36,9 @@ CREATE INDEX ca_blocked_key_at ON ca_blocked_key (at, hash);
 INSERT INTO ca_blocked_key (hash, algorithm, source, note, made_by, at)
     SELECT spki, 'sm3', 'revocation', '', '', blocked FROM ca_key WHERE blocked > 0;
 
+-- A certificate has at most one successor that is asked for, under way or issued.
+CREATE UNIQUE INDEX ca_application_replaces ON ca_application (replaces) WHERE replaces <> '' AND state NOT IN ('rejected', 'withdrawn');
+
 -- Which mails went into the queue: one per certificate and threshold, for ever.
 CREATE TABLE ca_reminder (
     serial BYTEA  NOT NULL,
@@ -57,6 +60,7 @@ ALTER TABLE subject ADD COLUMN email BYTEA;
 ALTER TABLE subject DROP COLUMN email;
 DROP TABLE ca_reminder_refusal;
 DROP TABLE ca_reminder;
+DROP INDEX ca_application_replaces;
 DROP TABLE ca_blocked_key;
 DROP INDEX ca_certificate_end;
 DROP INDEX ca_certificate_spki;

@@ -1,0 +1,180 @@
+package ca
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"hufu/audit"
+	"hufu/certs"
+	"hufu/internal/actor"
+	"hufu/internal/fault"
+	"hufu/internal/gm"
+)
+
+// Refusals about keys.
+var (
+	ErrBlocked = fault.New(fault.Conflict, "ca.key-blocked",
+		"This key is blocked for ever, because it was lost or is known to be weak. Make a new key.", "该密钥已泄露或属于已知弱密钥，已被永久禁用。请生成新的密钥。")
+	ErrKeyHash = fault.New(fault.Invalid, "ca.key-hash",
+		"Name a key by its SubjectPublicKeyInfo or by the SM3 or SHA-256 of it, 32 octets.", "请以 SubjectPublicKeyInfo，或其 SM3、SHA-256 摘要（32 字节）指明密钥。")
+	ErrPossession = fault.New(fault.Denied, "ca.possession",
+		"The signature does not show that you have this key. Fetch the challenge again and sign exactly its octets.", "签名不能证明您持有该密钥。请重新获取挑战内容并对其原文签名。")
+)
+
+// KeyName names a key: by SPKI, or by a hash of it with its algorithm.
+type KeyName struct {
+	SPKI      []byte // SubjectPublicKeyInfo, DER
+	Hash      []byte // 32 octets; only without SPKI
+	Algorithm string // of Hash: HashSM3 or HashSHA256
+}
+
+// Blocking asks for keys to be blocked.
+type Blocking struct {
+	Keys   []KeyName // at most maxBlocking
+	Listed bool      // taken over from a published list, and not found here
+	Note   string    // where that is known from; no personal data
+	Revoke bool      // also revoke the certificates of these keys, for key compromise
+	DryRun bool
+}
+
+// maxBlocking bounds how many keys are blocked in one call.
+const maxBlocking = 1000
+
+// Blocked is what a blocking did, or would do.
+type Blocked struct {
+	New          int      // keys that were not blocked before
+	Certificates []Record // in force and of these keys; revoked where that was asked for. Hashes in SHA-256 do not find any
+}
+
+// BlockKeys makes keys unusable for certificates for ever: nothing unblocks one, since a new key costs the holder a minute,
+// and a key that was called lost once is not to be trusted again. Officers may.
+func (a *Authority) BlockKeys(ctx context.Context, by actor.Actor, b Blocking) (Blocked, error) {
+	if err := by.Require(enders...); err != nil {
+		return Blocked{}, err
+	}
+	if len(b.Keys) == 0 || len(b.Keys) > maxBlocking || len(b.Note) > 600 {
+		return Blocked{}, ErrKeyHash.With("%d keys, at most %d", len(b.Keys), maxBlocking)
+	}
+	if err := a.standing(ctx, by); err != nil {
+		return Blocked{}, err
+	}
+	names := make([]BlockedKey, len(b.Keys))
+	source := BlockedByOfficer
+	if b.Listed {
+		source = BlockedByList
+	}
+	for i, k := range b.Keys {
+		hash, algorithm, err := k.hash()
+		if err != nil {
+			return Blocked{}, err
+		}
+		names[i] = BlockedKey{Hash: hash, Algorithm: algorithm, Source: source, Note: b.Note, By: by.String(), At: a.Now().UTC()}
+	}
+	var out Blocked
+	var ended Ended
+	err := a.Store.Update(ctx, func(w W) error {
+		out, ended = Blocked{}, Ended{}
+		for _, k := range names {
+			if err := a.block(w, by, b, k, &out, &ended); err != nil {
+				return err
+			}
+		}
+		if b.DryRun {
+			return errDry
+		}
+		return nil
+	})
+	if err != nil && !isDry(err) {
+		return Blocked{}, err
+	}
+	if !b.DryRun {
+		a.statusesChanged(ended)
+	}
+	return out, nil
+}
+
+func (k KeyName) hash() (hash []byte, algorithm string, err error) {
+	if len(k.SPKI) > 0 {
+		if _, err := certs.ParsePublicKey(k.SPKI); err != nil {
+			return nil, "", ErrKeyHash.With("%w", err)
+		}
+		sum := gm.SM3(k.SPKI)
+		return sum[:], HashSM3, nil
+	}
+	if len(k.Hash) != 32 || k.Algorithm != HashSM3 && k.Algorithm != HashSHA256 {
+		return nil, "", ErrKeyHash.With("%d octets of %q", len(k.Hash), k.Algorithm)
+	}
+	return k.Hash, k.Algorithm, nil
+}
+
+func (a *Authority) block(w W, by actor.Actor, b Blocking, k BlockedKey, out *Blocked, ended *Ended) error {
+	if k.Algorithm == HashSM3 {
+		if err := w.BlockKey(k.Hash, k.At); err != nil {
+			return err
+		}
+	}
+	added, err := w.AddBlockedKey(k)
+	if err != nil {
+		return err
+	}
+	if added {
+		out.New++
+		if err := recordBlock(w, by, k); err != nil {
+			return err
+		}
+	}
+	if k.Algorithm != HashSM3 {
+		return nil
+	}
+	all, err := w.CertificatesOfKey(k.Hash, maxOfKey)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.NotAfter.After(k.At) {
+			out.Certificates = append(out.Certificates, c)
+		}
+	}
+	if !b.Revoke || len(all) == 0 {
+		return nil
+	}
+	e := ending{a: a, w: w, by: by, Ending: Ending{Reason: certs.ReasonKeyCompromise}, now: k.At}
+	return e.all(all, ended)
+}
+
+func recordBlock(w W, by actor.Actor, k BlockedKey) error {
+	return w.Record(audit.Entry{
+		At: k.At, Actor: by, Action: "key.block", Object: audit.Object{Kind: "public-key", ID: hex.EncodeToString(k.Hash)},
+		Public: map[string]string{"algorithm": k.Algorithm, "source": k.Source},
+	})
+}
+
+// BlockedKeys lists keys that are blocked, newest first, at most 100, behind the given one. Officers of every kind may.
+func (a *Authority) BlockedKeys(ctx context.Context, by actor.Actor, after BlockedKey, limit int) (all []BlockedKey, err error) {
+	if err := by.Require(actor.RoleRegistrar, actor.RoleApprover, actor.RoleBusinessAdmin, actor.RoleAuditAdmin); err != nil {
+		return nil, err
+	}
+	if limit <= 0 || limit > 100 {
+		limit = 100
+	}
+	err = a.Store.View(ctx, func(r R) error {
+		all, err = r.BlockedKeys(after.At, after.Hash, limit)
+		return err
+	})
+	return all, err
+}
+
+// keyNotBlocked refuses a key that is blocked, by either hash.
+func keyNotBlocked(r R, spki []byte) error {
+	sm3, sha := gm.SM3(spki), sha256.Sum256(spki)
+	k, err := r.KeyBlocked(sm3[:], sha[:])
+	if isUnknown(err) {
+		return nil
+	}
+	if err == nil {
+		err = ErrBlocked.With("key %x, %s since %s", k.Hash, k.Source, k.At.Format(time.RFC3339))
+	}
+	return err
+}

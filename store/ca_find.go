@@ -1,0 +1,106 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"hufu/ca"
+	"hufu/certs"
+)
+
+const caFoundQuery = `SELECT c.serial, c.issuer, c.application, c.profile, c.holder, c.spki, c.not_before, c.not_after, c.shard, c.issued_at,
+		v.at, v.reason, v.invalid, v.hold_until, v.held_by
+	FROM ca_certificate c LEFT JOIN ca_revocation v ON v.issuer = c.issuer AND v.serial = c.serial `
+
+func scanFound(s scanner) (f ca.Found, err error) {
+	var from, to, issued int64
+	var at, reason, invalid, until sql.NullInt64
+	var by sql.NullString
+	if err := s.Scan(&f.Serial, &f.Issuer, &f.Application, &f.Profile, &f.Holder, &f.SPKI, &from, &to, &f.Shard, &issued,
+		&at, &reason, &invalid, &until, &by); err != nil {
+		return f, err
+	}
+	f.NotBefore, f.NotAfter, f.IssuedAt = fromMicros(from), fromMicros(to), fromMicros(issued)
+	if at.Valid {
+		f.Status = &ca.Revocation{
+			Serial: f.Serial, Issuer: f.Issuer, Shard: f.Shard, At: fromMicros(at.Int64), Reason: certs.Reason(reason.Int64),
+			Invalid: fromMicros(invalid.Int64), NotAfter: f.NotAfter, HoldUntil: fromMicros(until.Int64), HeldBy: by.String,
+		}
+	}
+	return f, nil
+}
+
+// FindCertificates leaves the certificates' bytes out.
+func (t caTx) FindCertificates(f ca.CertificateSearch) ([]ca.Found, error) {
+	var where []string
+	var args []any
+	add := func(condition string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		where = append(where, condition)
+	}
+	for _, c := range []struct{ column, value string }{{"c.holder", f.Holder}, {"c.profile", f.Profile}, {"c.issuer", f.Issuer}} {
+		if c.value != "" {
+			add(c.column+" = ?", c.value)
+		}
+	}
+	for _, c := range []struct {
+		condition string
+		value     time.Time
+	}{{"c.issued_at >= ?", f.From}, {"c.issued_at < ?", f.To}, {"c.not_after < ?", f.EndsBefore}} {
+		if !c.value.IsZero() {
+			add(c.condition, micros(c.value))
+		}
+	}
+	hold := int(certs.ReasonCertificateHold)
+	switch f.State {
+	case ca.CertificateHeld:
+		add("v.reason = ?", hold)
+	case ca.CertificateRevoked:
+		add("v.reason <> ?", hold)
+	case ca.CertificateExpired:
+		add("v.reason IS NULL AND c.not_after <= ?", micros(f.Now))
+	case ca.CertificateValid:
+		add("v.reason IS NULL AND c.not_after > ?", micros(f.Now))
+	}
+	if !f.Before.IsZero() {
+		at := micros(f.Before)
+		add("(c.issued_at < ? OR c.issued_at = ? AND c.serial > ?)", at, at, octets(f.BeforeSerial))
+	}
+	query := caFoundQuery
+	if len(where) > 0 {
+		query += "WHERE " + strings.Join(where, " AND ")
+	}
+	args = append(args, f.Limit)
+	return list(t.tx, scanFound, query+fmt.Sprintf(" ORDER BY c.issued_at DESC, c.serial LIMIT $%d", len(args)), args...)
+}
+
+func (t caTx) EndingCertificates(after ca.EndPosition, until time.Time, limit int) ([]ca.Found, error) {
+	at := micros(after.NotAfter)
+	return list(t.tx, scanFound, caFoundQuery+`WHERE c.not_after >= $1 AND (c.not_after > $1 OR c.serial > $2) AND c.not_after <= $3
+		ORDER BY c.not_after, c.serial LIMIT $4`, at, octets(after.Serial), micros(until), limit)
+}
+
+func (t caTx) AddReminder(serial []byte, days int, at time.Time) (bool, error) {
+	n, err := t.exec(`INSERT INTO ca_reminder (serial, days, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, serial, days, micros(at))
+	return changed(n, err, "note reminder of %x", serial)
+}
+
+func (t caTx) RefusesReminders(holder string) (bool, error) {
+	var n int
+	err := t.one([]any{&n}, `SELECT COUNT(*) FROM ca_reminder_refusal WHERE holder = $1`, holder)
+	return n > 0, err
+}
+
+func (t caTx) RefuseReminders(holder string, refuse bool, at time.Time) error {
+	if !refuse {
+		_, err := t.exec(`DELETE FROM ca_reminder_refusal WHERE holder = $1`, holder)
+		return err
+	}
+	_, err := t.exec(`INSERT INTO ca_reminder_refusal (holder, at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, holder, micros(at))
+	return err
+}
