@@ -28,6 +28,9 @@ type Request struct {
 	Key          string            // idempotency key; the same maker and key give the same application
 	Act          Act               // what it is for; only the program's own calls set it
 	Replaces     string            // serial of the certificate to replace, hexadecimal
+	Draft        bool              // to be kept, and submitted later
+
+	batch string // id of the batch that it comes in
 }
 
 // Words in a profile's apply list that are no roles.
@@ -38,12 +41,15 @@ const (
 
 // Apply takes a request in. The proof of possession is checked, the key must not serve anyone or anything else, and the
 // maker must be one whom the profile allows. Where the profile approves automatically, the application comes back Approved.
+// A draft is kept without these checks, but for who may apply; Submit makes them.
 func (a *Authority) Apply(ctx context.Context, by actor.Actor, q Request) (Application, error) {
-	p := a.profile(q.Profile)
-	if p == nil || p.KeyFrom == "kmc" {
-		return Application{}, ErrProfile.With("profile %q", q.Profile)
-	}
-	if err := mayApply(by, p, q); err != nil {
+	return a.enter(ctx, by, q, nil)
+}
+
+// enter is Apply. then, if not nil, runs in the transaction that stores the application.
+func (a *Authority) enter(ctx context.Context, by actor.Actor, q Request, then func(W, Application) error) (Application, error) {
+	p, err := a.offered(by, q)
+	if err != nil {
 		return Application{}, err
 	}
 	if q.Key != "" {
@@ -51,25 +57,18 @@ func (a *Authority) Apply(ctx context.Context, by actor.Actor, q Request) (Appli
 			return known, err
 		}
 	}
-	request, spki, err := a.checkRequest(p, q)
-	if err != nil {
-		return Application{}, err
-	}
+	now := a.Now().UTC()
 	app := Application{
-		ID: rand.Text(), Profile: p.Name, ProfileVersion: p.Version, Holder: q.Holder, Organization: q.Organization, Facts: q.Facts,
-		Request: request.Raw, SPKI: spki, State: Submitted, Act: q.Act, Replaces: q.Replaces,
-		Maker: by, Key: q.Key, At: a.Now().UTC(),
+		ID: rand.Text(), Act: q.Act, Replaces: q.Replaces, Maker: by, Batch: q.batch, Key: q.Key, At: now, Steps: []Step{step("submit", by, now, "")},
 	}
-	holder, err := a.holder(ctx, p, app)
+	if q.Draft {
+		app.Steps[0].Act = "draft"
+		err = app.sketch(p, q)
+	} else {
+		err = a.complete(ctx, by, &app, q, nil)
+	}
 	if err != nil {
 		return Application{}, err
-	}
-	if automatic(by, p, q, holder) {
-		app.State, app.DecidedAt = Approved, app.At
-	}
-	parent, _ := a.newestIssuer(p.Issuer)
-	if _, err := a.prepare(draft{p, request.PublicKey, holder, app.Facts, app.ID}, parent); err != nil {
-		return Application{}, err // what could not be issued is refused now, not after the approval
 	}
 	err = a.Store.Update(ctx, func(w W) error {
 		if err := keyFree(w, p, app); err != nil {
@@ -78,15 +77,61 @@ func (a *Authority) Apply(ctx context.Context, by actor.Actor, q Request) (Appli
 		if err := w.AddApplication(app); err != nil {
 			return err
 		}
-		return w.Record(audit.Entry{
-			At: app.At, Actor: by, Action: "application.submit", Object: audit.Object{Kind: "application", ID: app.ID},
-			Public: map[string]string{"profile": p.Name, "state": string(app.State)},
-		})
+		if then != nil {
+			if err := then(w, app); err != nil {
+				return err
+			}
+		}
+		return record(w, by, "application."+app.Steps[0].Act, app, app.At)
 	})
 	if err != nil {
 		return Application{}, fmt.Errorf("apply for %q: %w", p.Name, err)
 	}
 	return app, nil
+}
+
+// offered returns the profile that a request names, if the actor may apply under it for that holder.
+func (a *Authority) offered(by actor.Actor, q Request) (*Profile, error) {
+	p := a.profile(q.Profile)
+	if p == nil || p.KeyFrom == "kmc" {
+		return nil, ErrProfile.With("profile %q", q.Profile)
+	}
+	return p, mayApply(by, p, q)
+}
+
+// complete checks a request in full and puts it into the application, which is Submitted then, or Approved where the profile
+// needs no officer and all its evidence is there.
+func (a *Authority) complete(ctx context.Context, by actor.Actor, app *Application, q Request, evidence []Evidence) error {
+	p := a.profile(q.Profile)
+	request, spki, err := a.checkRequest(p, q)
+	if err != nil {
+		return err
+	}
+	app.Profile, app.ProfileVersion, app.Holder, app.Organization, app.Facts = p.Name, p.Version, q.Holder, q.Organization, q.Facts
+	app.Request, app.SPKI, app.State = request.Raw, spki, Submitted
+	holder, err := a.holder(ctx, p, *app)
+	if err != nil {
+		return err
+	}
+	if automatic(by, p, q, holder) && len(lacking(p, evidence)) == 0 {
+		app.State, app.DecidedAt = Approved, a.Now().UTC()
+	}
+	parent, _ := a.newestIssuer(p.Issuer)
+	_, err = a.prepare(draft{p, request.PublicKey, holder, app.Facts, app.ID}, parent)
+	return err // what could not be issued is refused now, not after the approval
+}
+
+// step is one that was taken now.
+func step(act string, by actor.Actor, at time.Time, remark string) Step {
+	return Step{Act: act, By: by.String(), At: at, Remark: remark}
+}
+
+// record is the audit entry of what was done to an application.
+func record(w W, by actor.Actor, action string, app Application, at time.Time) error {
+	return w.Record(audit.Entry{
+		At: at, Actor: by, Action: action, Object: audit.Object{Kind: "application", ID: app.ID},
+		Public: map[string]string{"profile": app.Profile, "state": string(app.State)},
+	})
 }
 
 // automatic tells whether an application needs no officer: where the profile asks for none, or for a well-known holder who
@@ -146,12 +191,9 @@ func (a *Authority) byKey(ctx context.Context, by actor.Actor, key string) (app 
 
 // checkRequest parses the request, which proves possession of the key, and holds it against the profile.
 func (a *Authority) checkRequest(p *Profile, q Request) (*certs.Request, []byte, error) {
-	der := q.CSR
-	if len(der) > 0 && der[0] == '-' {
-		var err error
-		if der, err = certs.DecodePEM(der, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"); err != nil {
-			return nil, nil, ErrRequest.With("%w", err)
-		}
+	der, err := requestDER(q.CSR)
+	if err != nil {
+		return nil, nil, err
 	}
 	request, err := certs.ParseRequest(der)
 	if err != nil {

@@ -49,12 +49,21 @@ type EncryptionKeys interface {
 	Provide(ctx context.Context, a actor.Actor, request string, holder *ecdsa.PublicKey) (public *ecdsa.PublicKey, envelope []byte, err error)
 }
 
+// Directory finds holders and knows who represents them. Of both the registry is asked, at each call.
+type Directory interface {
+	// Find returns the id of the subject that bears a number: kind is "resident-id", "passport", "uscc", …
+	Find(ctx context.Context, by actor.Actor, kind, number string) (subject string, err error)
+	// Represents tells whether a person may act for a holder other than in office.
+	Represents(ctx context.Context, person, holder string) (bool, error)
+}
+
 // Config is what an Authority is made of; every field must be set but those marked optional.
 type Config struct {
 	Store      Store
 	Registry   Registry
 	Keys       Keys
 	Encryption EncryptionKeys
+	Directory  Directory // optional: without it, holders are named by their ids alone
 	Profiles   map[string]*Profile
 	BaseURL    string        // where status is published, "http://localhost:8480/pki", without a slash at the end
 	Instance   byte          // of the serial numbers this node draws, 1 to 127; no two nodes have the same

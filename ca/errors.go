@@ -18,6 +18,16 @@ var (
 		"You may not apply for this holder. Act for the holder, or ask a registration officer.", "您不能为该主体申请证书。请以其名义办理，或联系登记人员。")
 	ErrUnknown = fault.New(fault.NotFound, "ca.unknown",
 		"No such application or certificate. Check the number.", "没有这个申请或证书。请核对编号。")
+	ErrNotMaker = fault.New(fault.Denied, "ca.not-maker",
+		"Only the person who entered this application may do that. Ask that person, or make an application of your own.", "只有录入该申请的人员可以这样做。请联系录入人员，或另行提交申请。")
+	ErrApprovedBefore = fault.New(fault.Conflict, "ca.approved-before",
+		"You have approved this application already. Another officer must decide too.", "您已审核通过该申请，还需另一名审核人员审核。")
+	ErrEvidence = fault.New(fault.Conflict, "ca.evidence-missing",
+		"Evidence that the profile requires is missing. Attach it, or send the application back.", "缺少证书模板要求的证明材料。请补充材料，或将申请退回。")
+	ErrDocument = fault.New(fault.Invalid, "ca.evidence",
+		"This evidence cannot be attached. Give kind, media type, and the document or its SM3 and size.", "无法附加该材料。请提供材料种类、媒体类型，以及文件本身或其 SM3 与大小。")
+	ErrDocuments = fault.New(fault.Limited, "ca.evidence-size",
+		"This is more evidence than an application may have: 20 documents, each 8 MiB, 32 MiB together. Attach smaller ones, or the SM3 alone.", "证明材料超出限制：最多 20 份，每份 8 MiB，合计 32 MiB。请附较小的文件，或仅附 SM3。")
 	ErrState = fault.New(fault.Conflict, "ca.state",
 		"The application is not in a state that allows this; look at it again.", "该申请当前状态不允许此操作，请刷新后查看。")
 	ErrRevoked = fault.New(fault.Conflict, "ca.revoked",
@@ -36,4 +46,29 @@ var (
 		"The authorities exist already. For a new issuing authority under the same root use: hufu ca ceremony new-issuing.", "根 CA 与签发 CA 已存在。如需在同一根下新建签发 CA，请使用 hufu ca ceremony new-issuing。")
 	ErrStrangeRoot = fault.New(fault.Denied, "ca.strange-root",
 		"These shares do not open the key of this installation's root. Bring the shares of its own ceremony.", "这些密钥分量无法打开本系统的根密钥。请使用本系统密钥仪式发放的分量。")
+
+	ErrBatchFile = fault.New(fault.Invalid, "ca.batch-encoding",
+		"The file cannot be read as text. Save it as CSV in UTF-8 or GB18030.", "无法按文本读取文件。请另存为 UTF-8 或 GB18030 编码的 CSV。")
+	ErrBatchSize = fault.New(fault.Limited, "ca.batch-size",
+		"The file is too large: 64 MiB and 100,000 rows at most. Divide it.", "文件过大：最多 64 MiB、100000 行。请拆分后上传。")
+	ErrBatchEmpty = fault.New(fault.Invalid, "ca.batch-empty",
+		"The file has no rows. Put a header into the first line and one application into each further one.", "文件没有数据行。首行应为表头，其后每行一个申请。")
+	ErrBatchHeader = fault.New(fault.Invalid, "ca.batch-header",
+		"A column is unknown, there twice or missing. Columns are profile, holder or number_type and number, organization or organization_number, csr, and fact.NAME; for corrections row too.", "有未知、重复或缺失的列。可用的列为 profile、holder 或 number_type 与 number、organization 或 organization_number、csr 以及 fact.名称；更正时另需 row。")
+	ErrBatchWide = fault.New(fault.Limited, "ca.batch-cell",
+		"More than 64 columns, or a cell of more than 16 KiB. Correct this row and send the file again.", "超过 64 列，或有单元格超过 16 KiB。请更正该行后重新上传。")
+	ErrBatchQuotes = fault.New(fault.Invalid, "ca.batch-quotes",
+		"The quotation marks do not match. A cell with commas, quotes or line breaks stands in quotes, and a quote in it is doubled.", "引号不匹配。含逗号、引号或换行的单元格应加引号，其中的引号写两次。")
+	ErrBatchNumber = fault.New(fault.Invalid, "ca.batch-row-number",
+		"The column row does not name a failed row of this batch, or names one twice. Take the numbers from the batch's result.", "row 列所填不是本批次的失败行，或有重复。请使用批次结果中的行号。")
+	ErrBatchTwin = fault.New(fault.Conflict, "ca.batch-twin",
+		"Another row before has the same certificate request. Take one of them out, or make a request with another key.", "前面已有一行使用同一证书请求。请删除其一，或用新的密钥生成请求。")
+	ErrBatchRow = fault.New(fault.Invalid, "ca.batch-row",
+		"This row has too few or too many cells, or does not say for whom it is. Give the holder's subject id, or number type and number.", "该行单元格数量不符，或未说明持有人。请填写持有人主体编号，或证件类型与证件号码。")
+	ErrBatchKey = fault.New(fault.Conflict, "ca.batch-key",
+		"Another file was sent under this idempotency key before. Use a new key.", "该幂等键已用于另一个文件。请更换后再试。")
+	ErrBatchBusy = fault.New(fault.Conflict, "ca.batch-busy",
+		"Rows of this batch still wait to be entered. Decide when all are.", "本批次仍有未录入的行。请待全部录入后再审核。")
+	ErrBatchState = fault.New(fault.Conflict, "ca.batch-state",
+		"The batch is not in a state that allows this; look at it again.", "该批次当前状态不允许此操作，请刷新后查看。")
 )

@@ -145,7 +145,7 @@ func (a *Authority) Issue(ctx context.Context, by actor.Actor, id string) (Appli
 // issueUnder issues under a given authority, "" for the youngest that the profile names.
 func (a *Authority) issueUnder(ctx context.Context, by actor.Actor, id, authority string) (Application, error) {
 	app, err := a.Application(ctx, by, id)
-	if err != nil || app.State == Issued {
+	if err != nil || app.State == Issued || app.State == Delivered {
 		return app, err
 	}
 	if app.State != Approved {

@@ -16,6 +16,8 @@ type Store interface {
 // R reads. Look-ups of what is not there return ErrUnknown.
 type R interface {
 	ApplicationR
+	EvidenceR
+	BatchR
 	CertificateR
 	StatusR
 	LifeR
@@ -29,6 +31,8 @@ type R interface {
 type W interface {
 	R
 	ApplicationW
+	EvidenceW
+	BatchW
 	CertificateW
 	StatusW
 	LifeW

@@ -38,6 +38,14 @@ var sealedTables = []sealedTable{
 		"facts": "ca_application.facts", "maker_detail": "ca_application.maker", "checkers": "ca_application.checkers", "reason": "ca_application.reason",
 		"steps": "ca_application.steps",
 	}},
+	{name: "ca_evidence", id: "id", columns: map[string]string{
+		"name": "ca_evidence.name", "remark": "ca_evidence.remark", "document": "ca_evidence.document",
+	}, large: true},
+	{name: "ca_batch", id: "id", columns: map[string]string{"name": "ca_batch.name", "maker_detail": "ca_batch.maker"}},
+	{name: "ca_batch_row", id: "id", columns: map[string]string{"line": "ca_batch_row.line"}},
+	{name: "ca_batch_decision", id: "id", columns: map[string]string{
+		"officer": "ca_batch_decision.officer", "reason": "ca_batch_decision.reason",
+	}},
 	{name: "seal", id: "code", columns: map[string]string{"reason": "seal.reason", "maker": "seal.maker", "checker": "seal.checker"}},
 	{name: "seal_use", id: "id", columns: map[string]string{"purpose": "seal_use.purpose", "actor": "seal_use.actor"}},
 	{
