@@ -68,6 +68,8 @@ type Config struct {
 	BaseURL    string        // where status is published, "http://localhost:8480/pki", without a slash at the end
 	Instance   byte          // of the serial numbers this node draws, 1 to 127; no two nodes have the same
 	ListLife   time.Duration // from thisUpdate to nextUpdate of a CRL; optional, a day
+	Shards     int           // into how many lists new certificates of an issuer are divided, 1 to 4096; optional, 1
+	Spool      string        // folder for long lists while they are made; optional, that of the system
 	// TimeStampRate bounds the time-stamps given to the world each second, each of which stays in the log for ever; those
 	// for our own seals are not counted. Optional: 20, and ten times as many at once.
 	TimeStampRate float64
@@ -112,6 +114,12 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 	case !strings.HasPrefix(c.BaseURL, "http") || strings.HasSuffix(c.BaseURL, "/"):
 		return nil, fmt.Errorf("authority: base URL %q must be an http address without a slash at the end", c.BaseURL)
 	}
+	if c.Shards == 0 {
+		c.Shards = 1
+	}
+	if c.Shards < 1 || c.Shards > maxShards {
+		return nil, fmt.Errorf("authority: %d shards are not within 1 and %d", c.Shards, maxShards)
+	}
 	if c.ListLife == 0 {
 		c.ListLife = 24 * time.Hour
 	}
@@ -148,6 +156,9 @@ func (a *Authority) loadIssuers(ctx context.Context) error {
 			return fmt.Errorf("issuer %q: %w", i.Name, err)
 		}
 		loaded[i.Name] = &issuer{i, cert}
+	}
+	if err := a.ensureLists(ctx, stored); err != nil {
+		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

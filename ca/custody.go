@@ -65,7 +65,11 @@ func offlineList(r R, name string, now time.Time) (OfflineList, error) {
 	if err != nil {
 		return out, err
 	}
-	list, err := certs.ParseCRL(stored.DER)
+	der, err := readBlob(r, stored.Complete)
+	if err != nil {
+		return out, err
+	}
+	list, err := certs.ParseCRL(der)
 	if err != nil {
 		return out, err
 	}

@@ -42,7 +42,7 @@ func (a *Authority) reserve(ctx context.Context, by actor.Actor, all []*prepared
 			hash := gm.SM3(p.tbs)
 			if err := w.Reserve(Reservation{
 				Serial: p.serial, Issuer: p.issuer, Application: application, Profile: p.profile.Name,
-				TBS: p.tbs, TBSHash: hash[:], At: now,
+				TBS: p.tbs, TBSHash: hash[:], Shard: p.shard, At: now,
 			}); err != nil {
 				return err
 			}
@@ -124,7 +124,7 @@ func (a *Authority) finish(w W, by actor.Actor, s *signed) error {
 	now := a.Now()
 	if err := w.AddCertificate(Record{
 		Serial: s.serial, Issuer: s.issuer, Application: s.application, Profile: s.profile.Name, Holder: s.holder.ID, SPKI: spki[:],
-		NotBefore: s.cert.NotBefore, NotAfter: s.cert.NotAfter, DER: s.der, Shard: shardOf(s.serial), IssuedAt: now,
+		NotBefore: s.cert.NotBefore, NotAfter: s.cert.NotAfter, DER: s.der, Shard: s.shard, IssuedAt: now,
 	}); err != nil {
 		return err
 	}

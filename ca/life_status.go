@@ -76,5 +76,5 @@ func (a *Authority) noteStatus(w W, by actor.Actor, act StatusAct, r Revocation,
 	}); err != nil {
 		return err
 	}
-	return w.Enqueue(JobList, r.Issuer, nil, now)
+	return enqueueList(w, r, now)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"strconv"
 	"time"
 
 	"hufu/certs"
@@ -37,6 +36,7 @@ type prepared struct {
 	draft
 	issuer string
 	serial []byte
+	shard  int // of the revocation list that the certificate names
 	tbs    []byte
 	chain  *certs.Certificate // the issuer's certificate; nil when self-signed
 }
@@ -61,7 +61,8 @@ func (a *Authority) prepare(d draft, parent *issuer) (*prepared, error) {
 		p.issuer, p.chain = parent.Name, parent.cert
 		t.Issuer, t.AuthorityKeyID = parent.cert.Subject, parent.cert.SubjectKeyID
 		t.NotBefore, t.NotAfter = d.profile.validity(now, parent.cert)
-		a.publish(&t, parent.Name, p.serial, d.profile)
+		p.shard = a.shardOf(parent, p.serial)
+		a.publish(&t, parent.Name, p.shard, d.profile)
 	} else {
 		t.Issuer = subject
 		t.NotBefore, t.NotAfter = d.profile.validity(now, nil)
@@ -90,30 +91,17 @@ func (a *Authority) prepare(d draft, parent *issuer) (*prepared, error) {
 	return p, lint(p)
 }
 
-// publish sets where the certificate's status and its issuer are found. The shard comes from the serial.
-func (a *Authority) publish(t *certs.Template, issuer string, serial []byte, p *Profile) {
+// publish sets where the certificate's status and its issuer are found.
+func (a *Authority) publish(t *certs.Template, issuer string, shard int, p *Profile) {
 	t.IssuerURLs = []string{a.BaseURL + "/ca/" + issuer + ".cer"}
 	if p.NoStatus {
 		return
 	}
-	t.CRLPoints = []string{a.listURL(issuer, shardOf(serial))}
+	t.CRLPoints = []string{a.listURL(issuer, shard)}
 	if o := a.profile("ocsp"); o != nil && p.Issuer == o.Issuer { // whoever certifies the responder is whom it answers for (RFC 6960, 4.2.2.2)
 		t.OCSPServers = []string{a.BaseURL + "/ocsp"}
 	}
 }
-
-func (a *Authority) listURL(issuer string, shard int) string {
-	if shard == FullShard {
-		return a.BaseURL + "/crl/" + issuer + "/full.crl"
-	}
-	return a.BaseURL + "/crl/" + issuer + "/" + strconv.Itoa(shard) + ".crl"
-}
-
-// shards is into how many lists the certificates of an issuer are divided. The number may grow: each certificate keeps
-// the shard it was issued with.
-const shards = 1
-
-func shardOf(serial []byte) int { return int(serial[len(serial)-1]) % shards }
 
 // identify puts the holder's number into the identity extension of GB/T 20518, where the profile wants it in clear.
 func identify(t *certs.Template, d draft) {

@@ -66,7 +66,7 @@ func (a *Authority) voidReserved(w W, by actor.Actor, s Reservation, reason cert
 		return Revocation{}, false, err
 	}
 	r, err := a.revoke(w, by, ActVoid, Revocation{
-		Serial: s.Serial, Issuer: s.Issuer, Shard: shardOf(s.Serial), At: a.Now().UTC(), Reason: reason, NotAfter: c.NotAfter,
+		Serial: s.Serial, Issuer: s.Issuer, Shard: s.Shard, At: a.Now().UTC(), Reason: reason, NotAfter: c.NotAfter,
 	})
 	if errors.Is(err, ErrRevoked) {
 		err = nil

@@ -10,9 +10,6 @@ import (
 	"hufu/internal/actor"
 )
 
-// JobList is the kind of the durable job that rebuilds an issuer's lists; its key is the issuer's name.
-const JobList = "ca.list"
-
 // Ending is what is asked for when a certificate is to be revoked.
 type Ending struct {
 	Serial  []byte

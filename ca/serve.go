@@ -1,13 +1,11 @@
 package ca
 
 import (
-	"bytes"
 	"net/http"
-	"strconv"
 	"strings"
 )
 
-// Handler serves what the authority publishes: GET /pki/ca/{issuer}.cer, GET /pki/crl/{issuer}/{shard}.crl, GET and POST
+// Handler serves what the authority publishes: GET /pki/ca/{issuer}.cer, GET /pki/crl/{issuer}/{shard}.crl and {shard}-delta.crl, GET and POST
 // /pki/ocsp, POST /pki/tsa, GET /trust/bundle and its key. All of it is public.
 func (a *Authority) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -31,30 +29,4 @@ func (a *Authority) serveIssuer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/pkix-cert")
 	w.Header().Set("Cache-Control", "public, max-age=86400")
 	_, _ = w.Write(i.cert.Raw)
-}
-
-func (a *Authority) serveList(w http.ResponseWriter, r *http.Request) {
-	name, ok := strings.CutSuffix(r.PathValue("file"), ".crl")
-	shard := FullShard
-	if name != "full" {
-		number, err := strconv.Atoi(name)
-		ok, shard = ok && err == nil && number >= 0, number
-	}
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	l, err := a.List(r.Context(), r.PathValue("issuer"), shard)
-	if isUnknown(err) {
-		http.NotFound(w, r)
-		return
-	}
-	if err != nil {
-		http.Error(w, "status is not available now", http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Type", "application/pkix-crl")
-	w.Header().Set("Cache-Control", "public, max-age=60, must-revalidate")
-	w.Header().Set("ETag", `"`+strconv.FormatUint(l.Number, 10)+`"`)
-	http.ServeContent(w, r, "", l.ThisUpdate, bytes.NewReader(l.DER))
 }

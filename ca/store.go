@@ -9,6 +9,7 @@ import (
 
 // Store is what the authority must not lose.
 type Store interface {
+	// View shows f one state of the database, whatever is committed meanwhile.
 	View(ctx context.Context, f func(R) error) error
 	Update(ctx context.Context, f func(W) error) error
 }
@@ -20,6 +21,7 @@ type R interface {
 	BatchR
 	CertificateR
 	StatusR
+	ListR
 	LifeR
 	BlockedKeyR
 	ReminderR
@@ -35,6 +37,7 @@ type W interface {
 	BatchW
 	CertificateW
 	StatusW
+	ListW
 	LifeW
 	BlockedKeyW
 	ReminderW

@@ -20,6 +20,7 @@ type Reservation struct {
 	Profile     string
 	TBS         []byte
 	TBSHash     []byte // SM3
+	Shard       int    // of the revocation list that the certificate names
 	At          time.Time
 }
 

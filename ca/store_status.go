@@ -29,32 +29,21 @@ const (
 // Held tells that the certificate is suspended, so that it may come back.
 func (r Revocation) Held() bool { return r.Reason == certs.ReasonCertificateHold }
 
-// List is a CRL as kept.
-type List struct {
-	Issuer     string
-	Shard      int // FullShard for the one that holds all
-	Number     uint64
-	ThisUpdate time.Time
-	NextUpdate time.Time
-	DER        []byte
-}
-
-// FullShard is the shard number of the complete list.
-const FullShard = -1
-
-// StatusR looks revocations and lists up.
+// StatusR looks revocations up.
 type StatusR interface {
 	Revocation(issuer string, serial []byte) (Revocation, error)
-	// Revocations calls f for each revocation of a shard (FullShard: of all) whose certificate ends after a time, in
-	// order of serial.
-	Revocations(issuer string, shard int, endsAfter time.Time, f func(Revocation) error) error
-	List(issuer string, shard int) (List, error)
+	// Issued tells whether a serial is that of a certificate of the issuer; one that is only reserved is not.
+	Issued(issuer string, serial []byte) (bool, error)
+	// Revocations calls f for each revocation of a shard (FullShard: of all) whose certificate ends after a time or which
+	// was made after it, in order of serial. The rows are read as f takes them.
+	Revocations(issuer string, shard int, since time.Time, f func(Revocation) error) error
+	// Changes calls f for each serial of a shard whose status changed at or after a time, in order of serial: with what is
+	// in force now, or with ReasonRemoveFromCRL and the time of the last change when nothing is.
+	Changes(issuer string, shard int, since time.Time, f func(Revocation) error) error
 }
 
 // StatusW changes status.
 type StatusW interface {
 	// AddRevocation revokes once: false when the serial is revoked already.
 	AddRevocation(r Revocation) (bool, error)
-	// PutList replaces a list by one with a higher number, never by a lower one: false when a higher one is there.
-	PutList(l List) (bool, error)
 }

@@ -120,25 +120,15 @@ func (a *Authority) authorities() (all []bundle.Authority) {
 	return all
 }
 
-// bundleParts returns the last bundle and the current full list of each issuer.
+// bundleParts returns the last bundle and the lists for the next one.
 func (a *Authority) bundleParts(ctx context.Context) (last TrustBundle, lists [][]byte, err error) {
 	names, _ := a.Issuers()
 	err = a.Store.View(ctx, func(r R) error {
-		lists = nil
 		if last, err = r.Bundle(); err != nil && !isUnknown(err) {
 			return err
 		}
-		for _, name := range names {
-			l, err := r.List(name, FullShard)
-			if isUnknown(err) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			lists = append(lists, l.DER)
-		}
-		return nil
+		lists, err = bundleLists(r, names)
+		return err
 	})
 	return last, lists, err
 }

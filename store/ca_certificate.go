@@ -69,11 +69,11 @@ func (t caTx) BlockKey(spki []byte, at time.Time) error {
 	return err
 }
 
-const caReservationQuery = `SELECT serial, issuer, application, profile, tbs, tbs_sm3, at FROM ca_reserved `
+const caReservationQuery = `SELECT serial, issuer, application, profile, tbs, tbs_sm3, at, shard FROM ca_reserved `
 
 func scanReservation(s scanner) (r ca.Reservation, err error) {
 	var at int64
-	err = s.Scan(&r.Serial, &r.Issuer, &r.Application, &r.Profile, &r.TBS, &r.TBSHash, &at)
+	err = s.Scan(&r.Serial, &r.Issuer, &r.Application, &r.Profile, &r.TBS, &r.TBSHash, &at, &r.Shard)
 	r.At = fromMicros(at)
 	return r, err
 }
@@ -83,8 +83,8 @@ func (t caTx) Reservations(before time.Time, limit int) ([]ca.Reservation, error
 }
 
 func (t caTx) Reserve(r ca.Reservation) error {
-	_, err := t.exec(`INSERT INTO ca_reserved (serial, issuer, application, profile, tbs, tbs_sm3, at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		r.Serial, r.Issuer, r.Application, r.Profile, r.TBS, r.TBSHash, micros(r.At))
+	_, err := t.exec(`INSERT INTO ca_reserved (serial, issuer, application, profile, tbs, tbs_sm3, at, shard) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		r.Serial, r.Issuer, r.Application, r.Profile, r.TBS, r.TBSHash, micros(r.At), r.Shard)
 	return err
 }
 

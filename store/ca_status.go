@@ -23,14 +23,46 @@ func (t caTx) Revocation(issuer string, serial []byte) (ca.Revocation, error) {
 	return r, caMissing(err, "revocation of %x", serial)
 }
 
-func (t caTx) Revocations(issuer string, shard int, endsAfter time.Time, f func(ca.Revocation) error) error {
-	rows, err := t.q.QueryContext(t.ctx, caRevocationQuery+`WHERE issuer = $1 AND (shard = $2 OR $2 = -1) AND not_after > $3 ORDER BY serial`, issuer, shard, micros(endsAfter))
+func (t caTx) Issued(issuer string, serial []byte) (bool, error) {
+	var n int
+	err := t.one([]any{&n}, `SELECT count(*) FROM ca_certificate WHERE serial = $1 AND issuer = $2`, serial, issuer)
+	return n > 0, err
+}
+
+func (t caTx) Revocations(issuer string, shard int, since time.Time, f func(ca.Revocation) error) error {
+	// Two texts, so that each is read along its own index.
+	if shard == ca.FullShard {
+		return t.walk(f, scanRevocation, caRevocationQuery+`WHERE issuer = $1 AND (not_after > $2 OR at > $2) ORDER BY serial`, issuer, micros(since))
+	}
+	return t.walk(f, scanRevocation, caRevocationQuery+`WHERE issuer = $1 AND shard = $2 AND (not_after > $3 OR at > $3) ORDER BY serial`,
+		issuer, shard, micros(since))
+}
+
+func (t caTx) Changes(issuer string, shard int, since time.Time, f func(ca.Revocation) error) error {
+	scan := func(s scanner) (ca.Revocation, error) {
+		r := ca.Revocation{Issuer: issuer, Shard: shard}
+		var changed, at, reason, invalid int64
+		err := s.Scan(&r.Serial, &changed, &at, &reason, &invalid)
+		r.At, r.Reason, r.Invalid = fromMicros(at), certs.Reason(reason), fromMicros(invalid)
+		if at == 0 {
+			r.At = fromMicros(changed)
+		}
+		return r, err
+	}
+	return t.walk(f, scan, `SELECT e.serial, e.changed, COALESCE(r.at, 0), COALESCE(r.reason, 8), COALESCE(r.invalid, 0)
+		FROM (SELECT serial, max(at) AS changed FROM ca_status_event WHERE issuer = $1 AND shard = $2 AND at >= $3 GROUP BY serial) e
+		LEFT JOIN ca_revocation r ON r.issuer = $1 AND r.serial = e.serial ORDER BY e.serial`, issuer, shard, micros(since))
+}
+
+// walk gives f each row of a query as it comes.
+func (t caTx) walk(f func(ca.Revocation) error, scan func(scanner) (ca.Revocation, error), query string, args ...any) error {
+	rows, err := t.q.QueryContext(t.ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		r, err := scanRevocation(rows)
+		r, err := scan(rows)
 		if err != nil {
 			return err
 		}
@@ -45,21 +77,5 @@ func (t caTx) AddRevocation(r ca.Revocation) (bool, error) {
 	n, err := t.exec(`INSERT INTO ca_revocation (issuer, serial, shard, at, reason, invalid, not_after, hold_until, held_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (issuer, serial) DO NOTHING`,
 		r.Issuer, r.Serial, r.Shard, micros(r.At), int(r.Reason), micros(r.Invalid), micros(r.NotAfter), micros(r.HoldUntil), r.HeldBy)
-	return n == 1, err
-}
-
-func (t caTx) List(issuer string, shard int) (l ca.List, err error) {
-	var this, next int64
-	err = t.one([]any{&l.Issuer, &l.Shard, &l.Number, &this, &next, &l.DER},
-		`SELECT issuer, shard, number, this_update, next_update, der FROM ca_list WHERE issuer = $1 AND shard = $2`, issuer, shard)
-	l.ThisUpdate, l.NextUpdate = fromMicros(this), fromMicros(next)
-	return l, caMissing(err, "list %d of %q", shard, issuer)
-}
-
-func (t caTx) PutList(l ca.List) (bool, error) {
-	n, err := t.exec(`INSERT INTO ca_list (issuer, shard, number, this_update, next_update, der) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (issuer, shard) DO UPDATE SET number = excluded.number, this_update = excluded.this_update, next_update = excluded.next_update, der = excluded.der
-		WHERE ca_list.number < excluded.number AND ca_list.this_update <= excluded.this_update`,
-		l.Issuer, l.Shard, int64(l.Number), micros(l.ThisUpdate), micros(l.NextUpdate), l.DER)
 	return n == 1, err
 }

@@ -33,7 +33,7 @@ type tx struct {
 	stale    error      // found the keys changed: whatever f made of it, the transaction is given up
 }
 
-// view runs f in a read-only transaction.
+// view runs f in a read-only transaction, which sees one state of the database.
 func (db *DB) view(ctx context.Context, f func(*tx) error) error {
 	return db.run(ctx, db.read, true, f)
 }
@@ -69,7 +69,11 @@ func (db *DB) run(ctx context.Context, pool *sql.DB, readonly bool, f func(*tx) 
 
 // once runs one try; stale tells that it was given up because the data keys may have changed.
 func (db *DB) once(ctx context.Context, pool *sql.DB, readonly bool, f func(*tx) error) (stale bool, err error) {
-	q, err := pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: readonly && db.engine == PostgreSQL})
+	var opts sql.TxOptions
+	if readonly && db.engine == PostgreSQL { // SQLite's readers see one state anyhow
+		opts = sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+	}
+	q, err := pool.BeginTx(ctx, &opts)
 	if err != nil {
 		return false, fmt.Errorf("begin transaction: %w", err)
 	}

@@ -210,6 +210,6 @@ func (t *transcript) lists(all []ca.List) {
 		if l.Shard != ca.FullShard {
 			name = fmt.Sprint(l.Shard)
 		}
-		t.step("吊销列表", "revocation list", "%s/%s, number %d, next by %s, SM3 %x", l.Issuer, name, l.Number, l.NextUpdate.Format(time.RFC3339), gm.SM3(l.DER))
+		t.step("吊销列表", "revocation list", "%s/%s, number %d, next by %s, SM3 %x", l.Issuer, name, l.Number, l.NextUpdate.Format(time.RFC3339), l.SM3)
 	}
 }

@@ -121,13 +121,13 @@ func (s *server) guarded(f func() error) (err error) {
 func (s *server) jobHandlers() map[string]jobHandler {
 	return map[string]jobHandler{
 		ca.JobList: func(ctx context.Context, job *store.Job) error {
-			err := s.ca.PublishLists(ctx, job.Key)
+			full, err := s.ca.PublishShard(ctx, job.Key)
 			if errors.Is(err, ca.ErrOffline) {
 				s.log.Warn("a revocation waits for the root's custodians: hufu ca ceremony sign-crl", "issuer", job.Key)
 				return nil
 			}
-			if err != nil {
-				return err
+			if err != nil || !full {
+				return err // the bundle takes long lists along when its time comes
 			}
 			return s.publishBundle(ctx)
 		},
