@@ -59,7 +59,11 @@ func (s *session) ask(ctx context.Context, method, path string, in, out any) err
 		}
 		kind = "application/json"
 	}
-	a, err := s.send(ctx, method, s.base+path, kind, body, "Authorization", "Bearer "+s.token, "Accept-Language", "en")
+	headers := []string{"Accept-Language", "en"}
+	if s.token != "" { // some calls are anyone's
+		headers = append(headers, "Authorization", "Bearer "+s.token)
+	}
+	a, err := s.send(ctx, method, s.base+path, kind, body, headers...)
 	if err != nil {
 		return errRemote.With("%w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,11 +48,17 @@ func (c *Config) checkTSA() error {
 		if s == "" || slices.Contains(t.Sources[:i], s) {
 			return errConfig.With("tsa: source %q is empty or named twice", s)
 		}
-		if _, _, err := net.SplitHostPort(s); err != nil && strings.ContainsAny(s, " /@") {
+		if strings.ContainsAny(s, " /@") || strings.Contains(s, ":") && net.ParseIP(s) == nil && !isHostPort(s) {
 			return errConfig.With("tsa: source %q is neither host nor host:port", s)
 		}
 	}
 	return nil
+}
+
+func isHostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	number, err2 := strconv.ParseUint(port, 10, 16)
+	return err == nil && err2 == nil && host != "" && number > 0
 }
 
 func (t TSA) accuracy() time.Duration {
