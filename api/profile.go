@@ -58,7 +58,7 @@ func viewProfile(p *ca.Profile) profileView {
 		Officers: p.Approval.Officers, FreeFrom: int(p.Approval.LevelFree), Keys: p.Keys, Days: p.Days, Pair: p.Pair,
 	}
 	for _, f := range p.Fields {
-		v.Fields = append(v.Fields, fieldsView(f))
+		v.Fields = append(v.Fields, fieldsView{f.Name, f.Pattern})
 	}
 	return v
 }

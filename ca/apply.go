@@ -8,7 +8,6 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -104,6 +103,9 @@ func (a *Authority) offered(by actor.Actor, q Request) (*Profile, error) {
 func (a *Authority) complete(ctx context.Context, by actor.Actor, app *Application, q Request, evidence []Evidence) error {
 	p := a.profile(q.Profile)
 	request, spki, err := a.checkRequest(p, q)
+	if err == nil {
+		err = p.checkFacts(by, q)
+	}
 	if err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (a *Authority) complete(ctx context.Context, by actor.Actor, app *Applicati
 		app.State, app.DecidedAt = Approved, a.Now().UTC()
 	}
 	parent, _ := a.newestIssuer(p.Issuer)
-	_, err = a.prepare(draft{p, request.PublicKey, holder, app.Facts, app.ID}, parent)
+	_, err = a.prepare(draftOf(p, request, holder, *app), parent)
 	return err // what could not be issued is refused now, not after the approval
 }
 
@@ -201,16 +203,6 @@ func (a *Authority) checkRequest(p *Profile, q Request) (*certs.Request, []byte,
 	}
 	if kind := keyKind(request.PublicKey); !slices.Contains(p.Keys, kind) {
 		return nil, nil, ErrKeyKind.With("profile %q takes %v, the request has %q", p.Name, p.Keys, kind)
-	}
-	for name := range q.Facts {
-		if !slices.ContainsFunc(p.Fields, func(f Field) bool { return f.Name == name }) && p.Holder != HolderService {
-			return nil, nil, ErrFacts.With("profile %q has no field %q", p.Name, name)
-		}
-	}
-	for _, f := range p.Fields {
-		if ok, err := regexp.MatchString("^(?:"+f.Pattern+")$", q.Facts[f.Name]); err != nil || !ok {
-			return nil, nil, ErrFacts.With("field %q does not match %s", f.Name, f.Pattern)
-		}
 	}
 	spki := gm.SM3(request.RawSPKI)
 	return request, spki[:], nil

@@ -63,13 +63,14 @@ type Config struct {
 	Registry   Registry
 	Keys       Keys
 	Encryption EncryptionKeys
-	Directory  Directory // optional: without it, holders are named by their ids alone
-	Profiles   map[string]*Profile
-	BaseURL    string        // where status is published, "http://localhost:8480/pki", without a slash at the end
-	Instance   byte          // of the serial numbers this node draws, 1 to 127; no two nodes have the same
-	ListLife   time.Duration // from thisUpdate to nextUpdate of a CRL; optional, a day
-	Shards     int           // into how many lists new certificates of an issuer are divided, 1 to 4096; optional, 1
-	Spool      string        // folder for long lists while they are made; optional, that of the system
+	Directory  Directory           // optional: without it, holders are named by their ids alone
+	Profiles   map[string]*Profile // as shipped; the database has those in force
+	Pseudonyms Pseudonyms          // optional: without it, no profile may ask for pseudonyms
+	BaseURL    string              // where status is published, "http://localhost:8480/pki", without a slash at the end
+	Instance   byte                // of the serial numbers this node draws, 1 to 127; no two nodes have the same
+	ListLife   time.Duration       // from thisUpdate to nextUpdate of a CRL; optional, a day
+	Shards     int                 // into how many lists new certificates of an issuer are divided, 1 to 4096; optional, 1
+	Spool      string              // folder for long lists while they are made; optional, that of the system
 	// TimeStampRate bounds the time-stamps given to the world each second, each of which stays in the log for ever; those
 	// for our own seals are not counted. Optional: 20, and ten times as many at once.
 	TimeStampRate float64

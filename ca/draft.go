@@ -24,9 +24,13 @@ func (a *Authority) drafts(ctx context.Context, by actor.Actor, app Application)
 	if err != nil {
 		return nil, nil, err
 	}
-	out := []draft{{p, request.PublicKey, holder, app.Facts, app.ID}}
+	out := []draft{draftOf(p, request, holder, app)}
 	if p.Pair == "" {
 		return out, nil, nil
+	}
+	pair := a.profile(p.Pair)
+	if pair == nil {
+		return nil, nil, ErrProfile.With("profile %q was withdrawn", p.Pair)
 	}
 	signing, ok := request.PublicKey.(*ecdsa.PublicKey)
 	if !ok || !gm.IsSM2(signing) {
@@ -39,7 +43,9 @@ func (a *Authority) drafts(ctx context.Context, by actor.Actor, app Application)
 	if certs.SameKey(public, signing) {
 		return nil, nil, ErrKeyUsed.With("the encryption key is the signing key")
 	}
-	return append(out, draft{a.profile(p.Pair), public, holder, app.Facts, app.ID}), envelope, nil
+	encryption := draftOf(pair, request, holder, app)
+	encryption.public = public
+	return append(out, encryption), envelope, nil
 }
 
 func (a *Authority) holder(ctx context.Context, p *Profile, app Application) (Holder, error) {

@@ -2,44 +2,80 @@ package ca
 
 import (
 	"bytes"
-	"fmt"
+	"time"
 
 	"hufu/certs"
-	"hufu/internal/gm"
+	"hufu/internal/fault"
 )
 
-// lint looks at the bytes that will be signed, as a relying party will: RFC 5280 and GB/T 20518 rules that the builder's
-// strict read-back does not know.
-func lint(p *prepared) error {
-	c, err := certs.ParseTBS(p.tbs)
-	if err != nil {
-		return fmt.Errorf("lint: %w", err)
+// Lint is a rule that every certificate is held against before it is signed. None can be switched off.
+type Lint struct {
+	Code   string     // of the refusal, behind "ca.lint."
+	Source string     // standard and clause
+	Says   fault.Text // what is right
+	wrong  func(l *linted) string
+}
+
+// linted is what the lints look at: what the strict parser read of the bytes to be signed, and what they were made from.
+type linted struct {
+	*prepared
+	cert *certs.Certificate
+	now  time.Time
+}
+
+// Lints returns the table, in the order in which it is gone through.
+func Lints() []Lint {
+	all := make([]Lint, 0, 64)
+	for _, group := range [][]Lint{formLints, nameLints, keyLints, extensionLints, profileLints} {
+		all = append(all, group...)
 	}
-	var wrong string
-	switch {
-	case !bytes.Equal(c.Serial, p.serial) || len(c.Serial) != serialSize:
-		wrong = "serial number is not the reserved one"
-	case c.Subject.Empty():
-		wrong = "subject is empty"
-	case !c.NotAfter.After(c.NotBefore):
-		wrong = "validity ends before it begins"
-	case c.HasBasicConstraints != p.profile.isCA():
-		wrong = "basic constraints belong into CA certificates only"
-	case c.IsCA && c.Has(certs.UsageDigitalSignature):
-		wrong = "a CA key signs certificates and lists, nothing else"
-	case c.Has(certs.UsageDigitalSignature) && (c.Has(certs.UsageKeyEncipherment) || c.Has(certs.UsageDataEncipherment)) && gm.IsSM2(c.PublicKey):
-		wrong = "an SM2 key either signs or encrypts"
-	case p.chain != nil && (c.NotAfter.After(p.chain.NotAfter) || c.NotBefore.Before(p.chain.NotBefore)):
-		wrong = "validity is not within the issuer's"
-	case p.chain != nil && !bytes.Equal(c.RawIssuer, p.chain.RawSubject):
-		wrong = "issuer is not the subject of the issuing certificate"
-	case !certs.SameKey(c.PublicKey, p.public):
-		wrong = "public key is not the requested one"
-	case len(c.UnknownCritical) > 0:
-		wrong = "unknown critical extension"
-	}
-	if wrong != "" {
-		return fmt.Errorf("profile %q: lint: %s", p.profile.Name, wrong)
+	return all
+}
+
+var lintTable = Lints()
+
+// lint looks at the bytes that will be signed, as a relying party will. It names the first rule that is broken.
+func lint(l *linted) error {
+	for i := range lintTable {
+		if wrong := lintTable[i].wrong(l); wrong != "" {
+			return lintTable[i].refuse(l.profile.Name, wrong)
+		}
 	}
 	return nil
 }
+
+func (l *Lint) refuse(profile, wrong string) error {
+	return fault.New(fault.Invalid, "ca.lint."+l.Code,
+		"The certificate would not be right ("+l.Source+"): "+l.Says.EN+" Nothing was signed. Correct the application or the profile.",
+		"拟签发的证书不符合要求（"+l.Source+"）："+l.Says.ZH+"尚未签名。请更正申请或证书模板。").With("profile %q, lint %s: %s", profile, l.Code, wrong)
+}
+
+// says makes a lint's answer of a condition.
+func says(broken bool, text string) string {
+	if broken {
+		return text
+	}
+	return ""
+}
+
+func (l *linted) extension(id certs.OID) (e certs.Extension, ok bool) {
+	for _, e := range l.cert.Extensions {
+		if e.ID == id {
+			return e, true
+		}
+	}
+	return e, false
+}
+
+// issuerKeyID is the identifier of the key that will sign.
+func (l *linted) issuerKeyID() []byte {
+	if l.chain != nil {
+		return l.chain.SubjectKeyID
+	}
+	return l.cert.SubjectKeyID
+}
+
+// selfSigned tells whether the certificate is its own issuer.
+func (l *linted) selfSigned() bool { return l.chain == nil }
+
+func same(a, b []byte) bool { return bytes.Equal(a, b) }

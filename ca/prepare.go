@@ -29,6 +29,12 @@ type draft struct {
 	holder      Holder
 	fields      map[string]string
 	application string
+	asked       *certs.Request // what the applicant asked for; nil for authorities of ours
+}
+
+// draftOf is what an application's own certificate is to be made from.
+func draftOf(p *Profile, request *certs.Request, holder Holder, app Application) draft {
+	return draft{p, request.PublicKey, holder, app.Facts, app.ID, request}
 }
 
 // prepared holds bytes that passed the profile and the lints. Only prepare makes one.
@@ -43,82 +49,73 @@ type prepared struct {
 
 // prepare applies the profile and builds and lints the bytes to be signed. parent is nil for a self-signed certificate.
 func (a *Authority) prepare(d draft, parent *issuer) (*prepared, error) {
-	facts := map[string]string{
-		"name": d.holder.Name, "number": d.holder.Number, "post": d.holder.Post,
-		"organization": d.holder.Organization, "organization_number": d.holder.OrganizationNumber,
-	}
-	for k, v := range d.fields {
-		facts[k] = v
-	}
-	subject, err := d.profile.name(facts)
+	p := &prepared{draft: d, issuer: d.profile.Issuer, serial: newSerial(a.Instance, a.Now())}
+	t, err := a.template(p, parent)
 	if err != nil {
 		return nil, err
 	}
-	now := a.Now().UTC()
-	p := &prepared{draft: d, issuer: d.profile.Issuer, serial: newSerial(a.Instance, now)}
-	t := certs.Template{Serial: p.serial, Subject: subject, PublicKey: d.public, KeyUsage: d.profile.usage(), OCSPNoCheck: d.profile.NoStatus}
-	if parent != nil {
-		p.issuer, p.chain = parent.Name, parent.cert
-		t.Issuer, t.AuthorityKeyID = parent.cert.Subject, parent.cert.SubjectKeyID
-		t.NotBefore, t.NotAfter = d.profile.validity(now, parent.cert)
-		p.shard = a.shardOf(parent, p.serial)
-		a.publish(&t, parent.Name, p.shard, d.profile)
-	} else {
-		t.Issuer = subject
-		t.NotBefore, t.NotAfter = d.profile.validity(now, nil)
-	}
-	if d.profile.isCA() {
-		t.IsCA, t.MaxPathLen = true, *d.profile.PathLen
-	}
-	if t.ExtKeyUsage, err = d.profile.extended(); err != nil {
-		return nil, err
-	}
-	t.ExtKeyUsageCritical = d.profile.Critical
-	for _, id := range d.profile.Policies {
-		t.Policies = append(t.Policies, certs.Policy{ID: certs.OID(id)})
-	}
-	identify(&t, d)
-	issuerKey := d.public
-	if parent != nil {
-		issuerKey = parent.cert.PublicKey
-	}
-	if t.SignatureAlgorithm, err = certs.SigningAlgorithm(issuerKey); err != nil {
-		return nil, err
-	}
-	if p.tbs, err = certs.BuildTBS(t); err != nil {
+	tbs, read, err := certs.Build(t)
+	if err != nil {
 		return nil, fmt.Errorf("profile %q: %w", d.profile.Name, err)
 	}
-	return p, lint(p)
+	p.tbs = tbs
+	if err := d.profile.checkRequested(d.asked, read); err != nil {
+		return nil, err
+	}
+	return p, lint(&linted{prepared: p, cert: read, now: a.Now()})
+}
+
+// template applies the profile. It sets the issuer of p.
+func (a *Authority) template(p *prepared, parent *issuer) (t certs.Template, err error) {
+	profile, facts := p.profile, p.facts()
+	t = certs.Template{
+		Serial: p.serial, PublicKey: p.public, KeyUsage: profile.made.usage, OCSPNoCheck: profile.NoStatus,
+		ExtKeyUsage: profile.made.extended, ExtKeyUsageCritical: profile.Critical, Policies: profile.made.policies,
+	}
+	if t.Subject, err = profile.subject(facts, p.asked); err != nil {
+		return t, err
+	}
+	if t.AltNames, err = profile.altNames(facts, p.asked); err != nil {
+		return t, err
+	}
+	issuerKey := p.public
+	t.Issuer = t.Subject
+	if parent != nil {
+		p.issuer, p.chain, issuerKey = parent.Name, parent.cert, parent.cert.PublicKey
+		t.Issuer, t.AuthorityKeyID = parent.cert.Subject, parent.cert.SubjectKeyID
+		p.shard = a.shardOf(parent, p.serial)
+		a.publish(&t, parent.Name, p.shard, profile)
+	}
+	if t.NotBefore, t.NotAfter, err = profile.validity(a.Now(), facts, p.chain); err != nil {
+		return t, err
+	}
+	if profile.isCA() {
+		t.IsCA, t.MaxPathLen = true, *profile.PathLen
+		profile.limit(&t)
+	}
+	if err := a.identify(&t, profile, facts); err != nil {
+		return t, err
+	}
+	if err := profile.extend(&t, facts); err != nil {
+		return t, err
+	}
+	t.SignatureAlgorithm, err = certs.SigningAlgorithm(issuerKey)
+	return t, err
 }
 
 // publish sets where the certificate's status and its issuer are found.
 func (a *Authority) publish(t *certs.Template, issuer string, shard int, p *Profile) {
-	t.IssuerURLs = []string{a.BaseURL + "/ca/" + issuer + ".cer"}
+	if p.AIA != wordNone && p.AIA != "ocsp" {
+		t.IssuerURLs = []string{a.BaseURL + "/ca/" + issuer + ".cer"}
+	}
 	if p.NoStatus {
 		return
 	}
-	t.CRLPoints = []string{a.listURL(issuer, shard)}
-	if o := a.profile("ocsp"); o != nil && p.Issuer == o.Issuer { // whoever certifies the responder is whom it answers for (RFC 6960, 4.2.2.2)
-		t.OCSPServers = []string{a.BaseURL + "/ocsp"}
+	if p.CDP != wordNone {
+		t.CRLPoints = []string{a.listURL(issuer, shard)}
 	}
-}
-
-// identify puts the holder's number into the identity extension of GB/T 20518, where the profile wants it in clear.
-func identify(t *certs.Template, d draft) {
-	switch {
-	case d.profile.Identity == "person" && d.holder.Number != "":
-		t.Identity = map[certs.OID]certs.IdentityNumber{
-			certs.OIDIdentityPerson: {Kind: certs.IdentityResident, Value: d.holder.Number},
-		}
-	case d.profile.Identity == "organization":
-		number := d.holder.Number
-		if d.holder.Kind == HolderOfficial {
-			number = d.holder.OrganizationNumber
-		}
-		if number != "" {
-			t.Identity = map[certs.OID]certs.IdentityNumber{
-				certs.OIDIdentityOrganization: {Kind: certs.IdentityOrganization, Value: number},
-			}
-		}
+	answered := p.AIA != wordNone && p.AIA != "issuer"
+	if o := a.profile("ocsp"); answered && o != nil && p.Issuer == o.Issuer { // whoever certifies the responder is whom it answers for (RFC 6960, 4.2.2.2)
+		t.OCSPServers = []string{a.BaseURL + "/ocsp"}
 	}
 }
