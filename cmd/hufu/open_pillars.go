@@ -41,7 +41,7 @@ func (s *server) readAuthority(ctx context.Context, _ openOptions) (err error) {
 		return err
 	}
 	c := ca.Config{
-		Store: s.db.CA(), Registry: registry{s.identity}, Keys: authorityKeys{s.keys}, Encryption: s.kmc, Profiles: profiles,
+		Store: s.db.CA(), Registry: registry{s.identity}, Keys: authorityKeys{s.keys}, Encryption: s.kmc, Directory: directory{s.identity}, Profiles: profiles,
 		BaseURL: s.cfg.URL + "/pki", Instance: byte(s.cfg.Instance), Now: s.now,
 		TimeStampPolicy: certs.OID(s.cfg.TSA.Policy), TimeStampAccuracy: s.cfg.TSA.accuracy(),
 	}

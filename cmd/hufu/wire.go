@@ -43,6 +43,24 @@ func (r registry) Holder(ctx context.Context, subject, organization string) (ca.
 	return ca.Holder{ID: h.ID, Kind: ca.HolderKind(h.Kind), Name: h.Name, Number: h.Number.Reveal(), Level: h.Level}, nil
 }
 
+// directory finds the holders of a batch's rows by their numbers.
+type directory struct{ *identity.Service }
+
+func (d directory) Find(ctx context.Context, by actor.Actor, kind, number string) (string, error) {
+	s, err := d.ByNumber(ctx, by, identity.Identifier{Type: identity.IdentifierType(kind), Number: identity.Number(number)})
+	return s.ID, err
+}
+
+func (d directory) Represents(ctx context.Context, person, holder string) (bool, error) {
+	ways, err := d.Capacities(ctx, person)
+	for _, way := range ways {
+		if way.Kind == identity.Entity && way.For == holder {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
 // authorityKeys gives the authority its keys.
 type authorityKeys struct{ *keys.Keys }
 

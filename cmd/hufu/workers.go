@@ -131,6 +131,8 @@ func (s *server) jobHandlers() map[string]jobHandler {
 			}
 			return s.publishBundle(ctx)
 		},
+		ca.JobBatch:         func(ctx context.Context, job *store.Job) error { return s.ca.WorkBatch(ctx, job.Key) },
+		ca.JobBatchDecision: func(ctx context.Context, job *store.Job) error { return s.ca.WorkBatchDecision(ctx, job.Key) },
 		identity.JobChanged: func(ctx context.Context, job *store.Job) error {
 			return errors.Join(s.login.SubjectChanged(ctx, job.Payload), s.oidc.SubjectChanged(ctx, job.Payload), s.seals.SubjectChanged(ctx, job.Payload))
 		},
