@@ -60,3 +60,17 @@ func soleElement(s *cryptobyte.String, depth int) bool {
 	}
 	return true
 }
+
+// RightTimes tells whether the validity of a to-be-signed part is written as RFC 5280, 4.1.2.5 wants it: UTCTime through
+// 2049, GeneralizedTime from then, in UTC with whole seconds.
+func RightTimes(tbs []byte) bool {
+	in := cryptobyte.String(tbs)
+	var body, validity cryptobyte.String
+	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !body.SkipOptionalASN1(contextConstructed(0)) || !body.SkipASN1(cbasn1.INTEGER) ||
+		!body.SkipASN1(cbasn1.SEQUENCE) || !body.SkipASN1(cbasn1.SEQUENCE) || !body.ReadASN1(&validity, cbasn1.SEQUENCE) {
+		return false
+	}
+	_, from := ReadTime(&validity)
+	_, to := ReadTime(&validity)
+	return from && to && validity.Empty()
+}
