@@ -36,7 +36,7 @@ func (a *Authority) drafts(ctx context.Context, by actor.Actor, app Application)
 	if !ok || !gm.IsSM2(signing) {
 		return nil, nil, ErrKeyKind.With("an encryption pair needs an SM2 signing key")
 	}
-	public, envelope, err := a.Encryption.Provide(ctx, by, app.ID, signing)
+	public, envelope, err := a.encryptionKey(ctx, by, app, signing)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encryption key: %w", err)
 	}
@@ -46,6 +46,15 @@ func (a *Authority) drafts(ctx context.Context, by actor.Actor, app Application)
 	encryption := draftOf(pair, request, holder, app)
 	encryption.public = public
 	return append(out, encryption), envelope, nil
+}
+
+// encryptionKey returns the encryption key of a pair: a new one, or for a renewal the one that there was.
+func (a *Authority) encryptionKey(ctx context.Context, by actor.Actor, app Application, signing *ecdsa.PublicKey) (*ecdsa.PublicKey, []byte, error) {
+	public, envelope, ok, err := a.renewedPair(ctx, app)
+	if err != nil || ok {
+		return public, envelope, err
+	}
+	return a.Encryption.Provide(ctx, by, app.ID, signing)
 }
 
 func (a *Authority) holder(ctx context.Context, p *Profile, app Application) (Holder, error) {

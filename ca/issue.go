@@ -174,6 +174,9 @@ func (a *Authority) issueUnder(ctx context.Context, by actor.Actor, id, authorit
 		}
 		ready = append(ready, p)
 	}
+	if err := a.replaces(ctx, app, ready[0]); err != nil {
+		return app, fmt.Errorf("issue application %s: %w", id, err)
+	}
 	held, err := a.reserve(ctx, by, ready, id)
 	if err != nil {
 		return app, err
@@ -195,6 +198,9 @@ func (a *Authority) issueUnder(ctx context.Context, by actor.Actor, id, authorit
 		done, err := w.SetIssued(id, serials, envelope)
 		if err == nil && !done {
 			err = ErrState.With("application %s was issued by another call meanwhile", id)
+		}
+		if err == nil {
+			err = a.issued(w, app)
 		}
 		app.State, app.Certificates, app.Envelope = Issued, serials, envelope
 		return err
