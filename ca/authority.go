@@ -1,11 +1,13 @@
 package ca
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +84,8 @@ type Config struct {
 	// without it the operator keeps the clock right.
 	Time   TimeSource
 	People People // optional: without it actors are taken at the edge's word, and nobody gets mail
+	// Client calls other authorities: their lists, and those that issue for us. It bounds addresses. Optional: none is called.
+	Client *http.Client
 	Now    func() time.Time
 }
 
@@ -90,6 +94,8 @@ type Authority struct {
 	Config
 	mu      sync.RWMutex
 	issuers map[string]*issuer
+	above   []superior    // of authorities of ours that others certified
+	seen    listCache     // what others publish, as parsed last
 	strange *rate.Limiter // time-stamps for the world
 	reports *rate.Limiter // of lost keys by whoever has one
 
@@ -143,12 +149,20 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 
 func (a *Authority) loadIssuers(ctx context.Context) error {
 	var stored []Issuer
+	var superiors []Superior
 	err := a.Store.View(ctx, func(r R) (err error) {
-		stored, err = r.Issuers()
+		if stored, err = r.Issuers(); err != nil {
+			return err
+		}
+		superiors, err = r.Superiors()
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("read issuers: %w", err)
+	}
+	above, err := openSuperiors(superiors)
+	if err != nil {
+		return err
 	}
 	loaded := make(map[string]*issuer, len(stored))
 	for _, i := range stored {
@@ -163,8 +177,36 @@ func (a *Authority) loadIssuers(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.issuers = loaded
+	a.issuers, a.above = loaded, above
 	return nil
+}
+
+// Follow takes over what other nodes have added: authorities, and what stands above them.
+func (a *Authority) Follow(ctx context.Context) error {
+	var stored []Issuer
+	var above []Superior
+	err := a.Store.View(ctx, func(r R) (err error) {
+		if stored, err = r.Issuers(); err != nil {
+			return err
+		}
+		above, err = r.Superiors()
+		return err
+	})
+	if err != nil || a.knows(stored, above) {
+		return err
+	}
+	return a.loadIssuers(ctx)
+}
+
+func (a *Authority) knows(stored []Issuer, above []Superior) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	for _, i := range stored {
+		if mine := a.issuers[i.Name]; mine == nil || !bytes.Equal(mine.Certificate, i.Certificate) {
+			return false
+		}
+	}
+	return len(stored) == len(a.issuers) && len(above) == len(a.above)
 }
 
 func (a *Authority) issuer(name string) *issuer {

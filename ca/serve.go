@@ -6,7 +6,8 @@ import (
 )
 
 // Handler serves what the authority publishes: GET /pki/ca/{issuer}.cer, GET /pki/crl/{issuer}/{shard}.crl and {shard}-delta.crl, GET and POST
-// /pki/ocsp, POST /pki/tsa, GET /trust/bundle and its key. All of it is public.
+// /pki/ocsp, POST /pki/tsa, GET /trust/bundle, its key, and
+// GET /trust/list. All of it is public.
 func (a *Authority) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /pki/ca/{file}", a.serveIssuer)
@@ -15,6 +16,7 @@ func (a *Authority) Handler() http.Handler {
 	mux.HandleFunc("GET /pki/ocsp/{request...}", a.serveOCSPGet)
 	mux.HandleFunc("POST /pki/tsa", a.serveTimeStamp)
 	mux.HandleFunc("GET /trust/bundle", a.serveBundle)
+	mux.HandleFunc("GET /trust/list", a.serveTrustList)
 	mux.HandleFunc("GET /trust/bundle-key.pem", a.serveBundleKey)
 	return mux
 }

@@ -26,6 +26,9 @@ type R interface {
 	BlockedKeyR
 	ReminderR
 	BundleR
+	MotionR
+	TrustR
+	OrderR
 	CeremonyR
 }
 
@@ -42,6 +45,9 @@ type W interface {
 	BlockedKeyW
 	ReminderW
 	BundleW
+	MotionW
+	TrustW
+	OrderW
 	CeremonyW
 	Record(e audit.Entry) error
 	Enqueue(kind, key string, payload []byte, notBefore time.Time) error

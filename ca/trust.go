@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,6 +74,13 @@ func (a *Authority) PublishBundle(ctx context.Context, source FactSource) (Trust
 	if err != nil {
 		return TrustBundle{}, err
 	}
+	if lists, err = a.bundled(ctx, lists); err != nil {
+		return TrustBundle{}, err
+	}
+	authorities, err := a.authorities(ctx)
+	if err != nil {
+		return TrustBundle{}, err
+	}
 	now := a.Now().UTC().Truncate(time.Second)
 	if now.Before(last.IssuedAt) {
 		now = last.IssuedAt // the clock went back; the bundle must not
@@ -80,7 +88,7 @@ func (a *Authority) PublishBundle(ctx context.Context, source FactSource) (Trust
 	b := bundle.Bundle{
 		Version: bundle.Version, ID: bundleID, Sequence: last.Sequence + 1, Previous: last.Digest, IssuedAt: now, NextUpdate: now.Add(bundleLife),
 		Issuer: service.Certificate.Subject.CommonName(), PolicyVersion: "1",
-		Authorities: a.authorities(), TimeStampers: [][]byte{tsa.Certificate.Raw}, Signers: facts.Signers,
+		Authorities: authorities, TimeStampers: [][]byte{tsa.Certificate.Raw}, Signers: facts.Signers,
 		CRLs: lists, Seals: facts.Seals, Licences: facts.Licences, Logs: facts.Logs,
 	}
 	data, err := bundle.Build(b, service.Signer, service.Certificate)
@@ -108,16 +116,26 @@ func (a *Authority) PublishBundle(ctx context.Context, source FactSource) (Trust
 	return next, err
 }
 
-// authorities lists ours with the purposes of the profiles that name them.
-func (a *Authority) authorities() (all []bundle.Authority) {
+// ownPurposes are what our authorities are trusted for.
+func ownPurposes() []bundle.Purpose {
+	return []bundle.Purpose{bundle.Person, bundle.Organisation, bundle.Official, bundle.SealSigner, bundle.SealMaker, bundle.TimeStamp}
+}
+
+// authorities lists ours, and those of others that are trusted.
+func (a *Authority) authorities(ctx context.Context) (all []bundle.Authority, err error) {
 	names, chain := a.Issuers()
 	for _, name := range names {
 		all = append(all, bundle.Authority{
-			Certificate: chain[name].Raw, Root: a.issuer(name).Parent == name,
-			Terms: bundle.Terms{Purposes: []bundle.Purpose{bundle.Person, bundle.Organisation, bundle.Official, bundle.SealSigner, bundle.SealMaker, bundle.TimeStamp}},
+			Certificate: chain[name].Raw, Root: a.issuer(name).Parent == name, Terms: bundle.Terms{Purposes: ownPurposes()},
 		})
 	}
-	return all
+	others, err := a.bundledAuthorities(ctx)
+	for _, o := range others {
+		if !slices.ContainsFunc(all, func(b bundle.Authority) bool { return string(b.Certificate) == string(o.Certificate) }) {
+			all = append(all, o)
+		}
+	}
+	return all, err
 }
 
 // bundleParts returns the last bundle and the lists for the next one.
@@ -146,6 +164,23 @@ func (a *Authority) Bundle(ctx context.Context) (b TrustBundle, err error) {
 func (a *Authority) BundleKey(ctx context.Context) (*certs.Certificate, error) {
 	service, err := a.Service(ctx, actor.ForSystem("bundle"), "bundle")
 	return service.Certificate, err
+}
+
+func (a *Authority) serveTrustList(w http.ResponseWriter, r *http.Request) {
+	l, _, err := a.TrustList(r.Context(), 0)
+	if errors.Is(err, ErrUnknown) {
+		http.NotFound(w, r)
+		return
+	}
+	if err != nil {
+		http.Error(w, "the trust list is not available now", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Disposition", `attachment; filename="trust.list"`)
+	w.Header().Set("Cache-Control", "public, max-age=60")
+	w.Header().Set("ETag", `"`+strconv.FormatUint(l.Sequence, 10)+`"`)
+	_, _ = w.Write(l.Data)
 }
 
 func (a *Authority) serveBundle(w http.ResponseWriter, r *http.Request) {

@@ -54,6 +54,9 @@ func ParsePin(text []byte) (Pin, error) {
 // PinKey pins a public key.
 func PinKey(key crypto.PublicKey) Pin { return Pin{key} }
 
+// Is tells whether a key is the pinned one.
+func (p Pin) Is(key crypto.PublicKey) bool { return p.key != nil && certs.SameKey(p.key, key) }
+
 // Info is who signed a bundle.
 type Info struct {
 	Signer      *certs.Certificate
@@ -146,7 +149,7 @@ func open(data []byte, pin Pin, size int) ([]byte, *Info, error) {
 	fingerprint, text := gm.SM3(signer.RawSPKI), gm.SM3(signed.Content)
 	info := &Info{
 		Signer: signer, Fingerprint: hex.EncodeToString(fingerprint[:]), Digest: hex.EncodeToString(text[:]),
-		Pinned: pin.key != nil && certs.SameKey(pin.key, signer.PublicKey),
+		Pinned: pin.Is(signer.PublicKey),
 	}
 	if pin.key != nil && !info.Pinned {
 		return nil, info, fmt.Errorf("signer %s, key %s: %w", signer.Subject, info.Fingerprint, ErrNotPinned)

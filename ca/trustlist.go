@@ -1,0 +1,519 @@
+package ca
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"hufu/audit"
+	"hufu/certs"
+	"hufu/certs/bundle"
+	"hufu/internal/actor"
+	"hufu/internal/fault"
+)
+
+// The refusals of the trust list.
+var (
+	ErrTrustEntry = fault.New(fault.Invalid, "ca.trust-entry",
+		"The entry cannot stand in the trust list. Correct what is named and propose it again.", "该条目不能列入信任清单。请更正后重新提出。")
+	ErrTrustChanged = fault.New(fault.Conflict, "ca.trust-changed",
+		"The trust list has changed since this was proposed. Propose it again on the list as it is now.", "提出之后信任清单已变更。请按现行清单重新提出。")
+	ErrTrustSource = fault.New(fault.Denied, "ca.trust-source",
+		"The list is not signed by the key that is known for its series. Compare the fingerprint with its publisher.", "该清单不是由其系列已登记的密钥签名。请与发布方核对指纹。")
+	ErrTrustRollback = fault.New(fault.Denied, "ca.trust-rollback",
+		"A newer list of this series was seen. Get the newest one from its publisher.", "已见过该系列的更新版本。请向发布方索取最新清单。")
+	ErrTrustExpired = fault.New(fault.Denied, "ca.trust-expired",
+		"The trust list is past its end. Publish or get a new one.", "信任清单已过期。请发布或取得新的清单。")
+)
+
+// JobTrust is the kind of the durable job that brings a new trust list into the bundle.
+const JobTrust = "ca.trust"
+
+// trustListID names our series, and trustListLife is from issuedAt to nextUpdate.
+const (
+	trustListID   = "hufu-trust"
+	trustListLife = 30 * 24 * time.Hour
+)
+
+// TrustChange puts an entry into the list, in the place of the one of the same id, or removes one.
+type TrustChange struct {
+	Put    *bundle.TrustEntry `json:"put,omitempty"`
+	Remove string             `json:"remove,omitempty"` // id
+	Was    string             `json:"was"`              // digest of the entry when this was proposed; "": there was none
+}
+
+func (c TrustChange) id() string {
+	if c.Put != nil {
+		return c.Put.ID
+	}
+	return c.Remove
+}
+
+// trustContent is the content of a motion about the trust list.
+type trustContent struct {
+	Changes  []TrustChange `json:"changes"`
+	Source   string        `json:"source,omitempty"`   // series of the foreign list
+	Sequence uint64        `json:"sequence,omitempty"` // of the foreign list, or of our version that comes back
+}
+
+// TrustProposal is a motion about the trust list with its content read.
+type TrustProposal struct {
+	Motion
+	Changes  []TrustChange
+	Source   string
+	Sequence uint64
+}
+
+func (m Motion) trust() (TrustProposal, error) {
+	var c trustContent
+	if err := json.Unmarshal(m.Content, &c); err != nil {
+		return TrustProposal{}, fmt.Errorf("motion %s: %w", m.ID, err)
+	}
+	return TrustProposal{m, c.Changes, c.Source, c.Sequence}, nil
+}
+
+// TrustList returns a version of the list, 0 for the newest. Where none was ever published it is ErrUnknown.
+func (a *Authority) TrustList(ctx context.Context, sequence uint64) (l StoredTrustList, list *bundle.TrustList, err error) {
+	err = a.Store.View(ctx, func(r R) error {
+		l, err = r.TrustList(sequence)
+		return err
+	})
+	if err != nil {
+		return l, nil, err
+	}
+	// It was verified when it was made, and whoever can write our store could also write the key's certificate.
+	list, _, err = bundle.ParseTrustList(l.Data, bundle.Pin{})
+	if err != nil {
+		return l, nil, fmt.Errorf("trust list %d: %w", l.Sequence, err)
+	}
+	return l, list, nil
+}
+
+// TrustVersions lists the versions of the list, newest first, at most 100. They are public.
+func (a *Authority) TrustVersions(ctx context.Context) (all []StoredTrustList, err error) {
+	err = a.Store.View(ctx, func(r R) error {
+		all, err = r.TrustLists(100)
+		return err
+	})
+	return all, err
+}
+
+// current returns the list in force; an empty one when none was ever published. The store is asked each time, so that every
+// node follows at once; the list itself is read when it is another than the last one.
+func (a *Authority) current(ctx context.Context) (*bundle.TrustList, StoredTrustList, error) {
+	var newest []StoredTrustList
+	if err := a.Store.View(ctx, func(r R) (err error) {
+		newest, err = r.TrustLists(1)
+		return err
+	}); err != nil {
+		return nil, StoredTrustList{}, err
+	}
+	if len(newest) == 0 {
+		return &bundle.TrustList{}, StoredTrustList{}, nil
+	}
+	a.seen.mu.Lock()
+	list, kept := a.seen.trust, a.seen.kept
+	a.seen.mu.Unlock()
+	if list != nil && kept.Sequence == newest[0].Sequence && kept.Digest == newest[0].Digest {
+		return list, kept, nil
+	}
+	kept, list, err := a.TrustList(ctx, newest[0].Sequence)
+	if err != nil {
+		return nil, kept, err
+	}
+	a.seen.mu.Lock()
+	defer a.seen.mu.Unlock()
+	a.seen.trust, a.seen.kept = list, kept
+	return list, kept, nil
+}
+
+// ProposeTrust proposes changes of the list. A business administrator proposes; another one decides.
+func (a *Authority) ProposeTrust(ctx context.Context, by actor.Actor, changes []TrustChange, reason string) (TrustProposal, error) {
+	return a.proposeTrust(ctx, by, trustContent{Changes: changes}, reason)
+}
+
+func (a *Authority) proposeTrust(ctx context.Context, by actor.Actor, c trustContent, reason string) (TrustProposal, error) {
+	if err := by.Require(actor.RoleBusinessAdmin); err != nil {
+		return TrustProposal{}, err
+	}
+	if strings.TrimSpace(reason) == "" {
+		return TrustProposal{}, ErrMotionReason
+	}
+	now, _, err := a.current(ctx)
+	if err != nil {
+		return TrustProposal{}, err
+	}
+	if c.Changes, err = measured(now, c.Changes); err != nil {
+		return TrustProposal{}, err
+	}
+	var ids []string
+	for _, change := range c.Changes {
+		ids = append(ids, change.id())
+	}
+	m, err := a.newMotion(by, MotionTrust, ids[0], reason, c)
+	if err != nil {
+		return TrustProposal{}, err
+	}
+	if err := a.add(ctx, by, m, map[string]string{"entries": strings.Join(ids, " "), "content_sm3": hexSM3(m.Content)}); err != nil {
+		return TrustProposal{}, err
+	}
+	return m.trust()
+}
+
+// measured checks changes, writes down what each entry is now, and leaves out what changes nothing.
+func measured(now *bundle.TrustList, changes []TrustChange) (out []TrustChange, err error) {
+	seen := map[string]bool{}
+	for _, c := range changes {
+		if (c.Put == nil) == (c.Remove == "") || seen[c.id()] {
+			return nil, ErrTrustEntry.With("a change puts an entry or removes one, each entry once: %q", c.id())
+		}
+		seen[c.id()] = true
+		if c.Was, err = digestOf(now, c.id()); err != nil {
+			return nil, err
+		}
+		if c.Put == nil && c.Was == "" {
+			return nil, ErrTrustEntry.With("there is no entry %q to remove", c.Remove)
+		}
+		if c.Put != nil {
+			if err := c.Put.Check(); err != nil {
+				return nil, ErrTrustEntry.With("%w", err)
+			}
+			next, err := c.Put.Digest()
+			if err != nil {
+				return nil, err
+			}
+			if next == c.Was {
+				continue
+			}
+		}
+		out = append(out, c)
+	}
+	if len(out) == 0 {
+		return nil, ErrTrustEntry.With("nothing would change")
+	}
+	_, err = applied(now, out)
+	return out, err
+}
+
+// digestOf is the digest of an entry, "" when it is not there.
+func digestOf(l *bundle.TrustList, id string) (string, error) {
+	e, ok := l.Entry(id)
+	if !ok {
+		return "", nil
+	}
+	return e.Digest()
+}
+
+// applied returns the entries after changes; ErrTrustChanged when an entry is not what it was when they were proposed.
+func applied(now *bundle.TrustList, changes []TrustChange) ([]bundle.TrustEntry, error) {
+	entries := slices.Clone(now.Entries)
+	for _, c := range changes {
+		is, err := digestOf(now, c.id())
+		if err != nil {
+			return nil, err
+		}
+		if is != c.Was {
+			return nil, ErrTrustChanged.With("entry %q", c.id())
+		}
+		entries = slices.DeleteFunc(entries, func(e bundle.TrustEntry) bool { return e.ID == c.id() })
+		if c.Put != nil {
+			entries = append(entries, *c.Put)
+		}
+	}
+	owner := map[string]string{}
+	for _, e := range entries {
+		for _, cert := range e.Certificates {
+			if other, twice := owner[string(cert.DER)]; twice {
+				return nil, ErrTrustEntry.With("a certificate of entry %q stands in entry %q", e.ID, other)
+			}
+			owner[string(cert.DER)] = e.ID
+		}
+	}
+	return entries, nil
+}
+
+// ImportTrust proposes what a signed list of others says: its entries, and the end of those that came from it and stand
+// in it no more. pin is the signer's public key or certificate in PEM; needed the first time, after that it may be left out and
+// may not differ. Lists that were rolled back or have ended are refused.
+func (a *Authority) ImportTrust(ctx context.Context, by actor.Actor, data, pin []byte, reason string) (TrustProposal, error) {
+	if err := by.Require(actor.RoleBusinessAdmin); err != nil {
+		return TrustProposal{}, err
+	}
+	list, info, err := bundle.ParseTrustList(data, bundle.Pin{})
+	if err != nil {
+		return TrustProposal{}, ErrTrustSource.With("%w", err)
+	}
+	if list.ID == trustListID && a.ownSigner(ctx, info.Signer) {
+		return TrustProposal{}, ErrTrustSource.With("this is our own list; bring an older version back by undo")
+	}
+	if err := a.pinned(ctx, list, info, pin); err != nil {
+		return TrustProposal{}, err
+	}
+	if err := list.CheckTime(a.Now()); err != nil {
+		return TrustProposal{}, ErrTrustExpired.With("%w", err)
+	}
+	source := TrustSource{ID: list.ID, Signer: info.Signer.RawSPKI, Sequence: list.Sequence, SeenAt: a.Now().UTC()}
+	err = a.Store.Update(ctx, func(w W) error {
+		put, err := w.PutTrustSource(source)
+		if err == nil && !put {
+			err = ErrTrustRollback.With("list %d of series %q", list.Sequence, list.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return TrustProposal{}, err
+	}
+	now, _, err := a.current(ctx)
+	if err != nil {
+		return TrustProposal{}, err
+	}
+	changes := differences(list.Entries)
+	before, err := a.fromSource(ctx, list.ID)
+	if err != nil {
+		return TrustProposal{}, err
+	}
+	for _, id := range before {
+		_, still := list.Entry(id)
+		if _, there := now.Entry(id); there && !still {
+			changes = append(changes, TrustChange{Remove: id})
+		}
+	}
+	return a.proposeTrust(ctx, by, trustContent{Changes: changes, Source: list.ID, Sequence: list.Sequence}, reason)
+}
+
+// fromSource lists the entries that lists of a series have put in force.
+func (a *Authority) fromSource(ctx context.Context, source string) (ids []string, err error) {
+	var all []Motion
+	err = a.Store.View(ctx, func(r R) error {
+		all, err = r.Motions(MotionTrust, MotionInForce, "", 1000)
+		return err
+	})
+	for _, m := range all {
+		p, err := m.trust()
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range p.Changes {
+			if p.Source == source && c.Put != nil && !slices.Contains(ids, c.Put.ID) {
+				ids = append(ids, c.Put.ID)
+			}
+		}
+	}
+	return ids, err
+}
+
+func (a *Authority) ownSigner(ctx context.Context, c *certs.Certificate) bool {
+	own, err := a.BundleKey(ctx)
+	return err == nil && certs.SameKey(own.PublicKey, c.PublicKey)
+}
+
+// pinned holds the signer of a foreign list against what is known of its series.
+func (a *Authority) pinned(ctx context.Context, list *bundle.TrustList, info *bundle.Info, pem []byte) error {
+	var known TrustSource
+	err := a.Store.View(ctx, func(r R) (err error) {
+		known, err = r.TrustSource(list.ID)
+		return err
+	})
+	if err != nil && !isUnknown(err) {
+		return err
+	}
+	if err == nil && string(known.Signer) != string(info.Signer.RawSPKI) {
+		return ErrTrustSource.With("series %q: signer %s", list.ID, info.Fingerprint)
+	}
+	if len(pem) == 0 {
+		if err != nil {
+			return ErrTrustSource.With("series %q is new: give its signer's key; this one's is %s", list.ID, info.Fingerprint)
+		}
+		return nil
+	}
+	pin, err := bundle.ParsePin(pem)
+	if err != nil {
+		return ErrTrustSource.With("%w", err)
+	}
+	if !pin.Is(info.Signer.PublicKey) {
+		return ErrTrustSource.With("series %q: signer %s is not the given one", list.ID, info.Fingerprint)
+	}
+	return nil
+}
+
+// differences are the changes that put the given entries.
+func differences(entries []bundle.TrustEntry) (out []TrustChange) {
+	for i := range entries {
+		out = append(out, TrustChange{Put: &entries[i]})
+	}
+	return out
+}
+
+// UndoTrust proposes to bring back what an older version said, as a new version.
+func (a *Authority) UndoTrust(ctx context.Context, by actor.Actor, sequence uint64, reason string) (TrustProposal, error) {
+	if err := by.Require(actor.RoleBusinessAdmin); err != nil {
+		return TrustProposal{}, err
+	}
+	if sequence == 0 {
+		return TrustProposal{}, ErrUnknown.With("version 0")
+	}
+	_, old, err := a.TrustList(ctx, sequence)
+	if err != nil {
+		return TrustProposal{}, err
+	}
+	now, _, err := a.current(ctx)
+	if err != nil {
+		return TrustProposal{}, err
+	}
+	changes := differences(old.Entries)
+	for _, e := range now.Entries {
+		if _, stays := old.Entry(e.ID); !stays {
+			changes = append(changes, TrustChange{Remove: e.ID})
+		}
+	}
+	return a.proposeTrust(ctx, by, trustContent{Changes: changes, Sequence: sequence}, reason)
+}
+
+// TrustProposals lists motions about the trust list, newest first; state "" for all.
+func (a *Authority) TrustProposals(ctx context.Context, by actor.Actor, state MotionState) (out []TrustProposal, err error) {
+	all, err := a.motions(ctx, by, MotionTrust, state)
+	for _, m := range all {
+		p, err := m.trust()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, err
+}
+
+// DecideTrust approves or rejects changes of the list. The checker is a business administrator and not the maker.
+func (a *Authority) DecideTrust(ctx context.Context, by actor.Actor, id string, approve bool, reason string) (TrustProposal, error) {
+	if err := by.Require(actor.RoleBusinessAdmin); err != nil {
+		return TrustProposal{}, err
+	}
+	m, err := a.motion(ctx, MotionTrust, id)
+	if err != nil {
+		return TrustProposal{}, err
+	}
+	if m.State != MotionProposed {
+		return TrustProposal{}, ErrMotion.With("motion %s is %s", id, m.State)
+	}
+	if err := m.checked(by); err != nil {
+		return TrustProposal{}, err
+	}
+	m.State, m.Checkers = MotionApproved, append(m.Checkers, by.Subject)
+	act := "approve"
+	if !approve {
+		if strings.TrimSpace(reason) == "" || len([]rune(reason)) > maxReason {
+			return TrustProposal{}, ErrMotionReason
+		}
+		m.State, m.Reason, act = MotionRejected, m.Reason+"\n"+strings.TrimSpace(reason), "reject"
+	}
+	err = a.Store.Update(ctx, func(w W) error { return a.change(w, by, m, act, map[string]string{"content_sm3": hexSM3(m.Content)}) })
+	if err != nil {
+		return TrustProposal{}, err
+	}
+	m.Revision++
+	return m.trust()
+}
+
+// PublishTrust signs the next version of the list with the approved changes. Every node follows it with its next look.
+func (a *Authority) PublishTrust(ctx context.Context, by actor.Actor, id string) (StoredTrustList, error) {
+	if err := by.Require(actor.RoleBusinessAdmin); err != nil {
+		return StoredTrustList{}, err
+	}
+	m, err := a.motion(ctx, MotionTrust, id)
+	if err != nil {
+		return StoredTrustList{}, err
+	}
+	if m.State != MotionApproved {
+		return StoredTrustList{}, ErrMotion.With("motion %s is %s", id, m.State)
+	}
+	p, err := m.trust()
+	if err != nil {
+		return StoredTrustList{}, err
+	}
+	now, last, err := a.current(ctx)
+	if err != nil {
+		return StoredTrustList{}, err
+	}
+	entries, err := applied(now, p.Changes)
+	if err != nil {
+		return StoredTrustList{}, err
+	}
+	next, err := a.signTrust(ctx, entries, last, id)
+	if err != nil {
+		return StoredTrustList{}, err
+	}
+	return next, a.putTrust(ctx, by, next, &m)
+}
+
+// RefreshTrust signs the list again, unchanged, when half of its life has passed.
+func (a *Authority) RefreshTrust(ctx context.Context) error {
+	now, last, err := a.current(ctx)
+	if err != nil || last.Sequence == 0 || a.Now().Before(last.IssuedAt.Add(trustListLife/2)) {
+		return err
+	}
+	next, err := a.signTrust(ctx, now.Entries, last, "")
+	if err != nil {
+		return err
+	}
+	if err := a.putTrust(ctx, actor.ForSystem("trust"), next, nil); err != nil && !errors.Is(err, ErrTrustChanged) {
+		return err
+	}
+	return nil
+}
+
+func (a *Authority) signTrust(ctx context.Context, entries []bundle.TrustEntry, last StoredTrustList, cause string) (StoredTrustList, error) {
+	service, err := a.Service(ctx, actor.ForSystem("trust"), "bundle")
+	if err != nil {
+		return StoredTrustList{}, err
+	}
+	at := a.Now().UTC().Truncate(time.Second)
+	if at.Before(last.IssuedAt) {
+		at = last.IssuedAt // the clock went back; the list must not
+	}
+	l := bundle.TrustList{
+		ID: trustListID, Sequence: last.Sequence + 1, Previous: last.Digest, IssuedAt: at, NextUpdate: at.Add(trustListLife),
+		Issuer: service.Certificate.Subject.CommonName(), Entries: entries,
+	}
+	data, err := bundle.BuildTrustList(l, service.Signer, service.Certificate)
+	if errors.Is(err, bundle.ErrContent) {
+		return StoredTrustList{}, ErrTrustEntry.With("%w", err)
+	}
+	if err != nil {
+		return StoredTrustList{}, err
+	}
+	_, info, err := bundle.ParseTrustList(data, bundle.PinKey(service.Certificate.PublicKey))
+	if err != nil {
+		return StoredTrustList{}, fmt.Errorf("read own trust list back: %w", err)
+	}
+	return StoredTrustList{Sequence: l.Sequence, IssuedAt: l.IssuedAt, NextUpdate: l.NextUpdate, Digest: info.Digest, Cause: cause, Data: data}, nil
+}
+
+func (a *Authority) putTrust(ctx context.Context, by actor.Actor, next StoredTrustList, m *Motion) error {
+	return a.Store.Update(ctx, func(w W) error {
+		put, err := w.PutTrustList(next)
+		if err == nil && !put {
+			err = ErrTrustChanged.With("version %d was published meanwhile", next.Sequence)
+		}
+		if err != nil {
+			return err
+		}
+		number := strconv.FormatUint(next.Sequence, 10)
+		if m != nil {
+			done := *m
+			done.State = MotionInForce
+			if err := a.change(w, by, done, "publish", map[string]string{"sequence": number, "sm3": next.Digest}); err != nil {
+				return err
+			}
+		} else if err := w.Record(audit.Entry{
+			At: next.IssuedAt, Actor: by, Action: "trust.publish", Object: audit.Object{Kind: "trust", ID: trustListID},
+			Public: map[string]string{"sequence": number, "sm3": next.Digest},
+		}); err != nil {
+			return err
+		}
+		return w.Enqueue(JobTrust, number, nil, a.Now())
+	})
+}
