@@ -71,8 +71,10 @@ func (a *Authority) enter(ctx context.Context, by actor.Actor, q Request, then f
 		return Application{}, err
 	}
 	err = a.Store.Update(ctx, func(w W) error {
-		if err := keyFree(w, p, app); err != nil {
-			return err
+		if !q.Draft {
+			if err := keyFree(w, p, app); err != nil {
+				return err
+			}
 		}
 		if err := w.AddApplication(app); err != nil {
 			return err

@@ -65,7 +65,7 @@ func (t caTx) AddApplication(a ca.Application) error {
 	_, err := t.exec(`INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
 			maker, maker_detail, steps, batch, request_key, at, decided_at, certificates)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, '')`,
-		a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, a.Request, a.SPKI, string(a.State), string(a.Act), a.Replaces,
+		a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, octets(a.Request), octets(a.SPKI), string(a.State), string(a.Act), a.Replaces,
 		a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt))
 	if duplicate(err) {
 		return ca.ErrState.With("application of %s with key %q is there already", a.Maker, a.Key)
@@ -84,7 +84,7 @@ func (t caTx) ChangeApplication(a ca.Application, from ca.State) (bool, error) {
 	n, err := t.exec(`UPDATE ca_application SET profile = $4, profile_version = $5, holder = $6, organization = $7, facts = $8, request = $9, spki = $10,
 			state = $11, checkers = $12, reason = $13, steps = $14, decided_at = $15, delivered_at = $16, revision = revision + 1
 		WHERE id = $1 AND state = $2 AND revision = $3`,
-		a.ID, string(from), a.Revision, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, a.Request, a.SPKI,
+		a.ID, string(from), a.Revision, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, octets(a.Request), octets(a.SPKI),
 		string(a.State), checkers, reason, steps, micros(a.DecidedAt), micros(a.DeliveredAt))
 	return n == 1, err
 }
