@@ -11,6 +11,9 @@ import (
 type Store interface {
 	// View shows f one state of the database, whatever is committed meanwhile.
 	View(ctx context.Context, f func(R) error) error
+	// Look is for a single question, or several that need not agree: each sees the newest state, which costs less.
+	Look(ctx context.Context, f func(R) error) error
+	// Update runs f in a transaction, and may run it again.
 	Update(ctx context.Context, f func(W) error) error
 }
 

@@ -15,6 +15,10 @@ func (db *DB) CA() ca.Store { return caStore{db} }
 type caStore struct{ db *DB }
 
 func (s caStore) View(ctx context.Context, f func(ca.R) error) error {
+	return s.db.viewOne(ctx, func(t *tx) error { return f(caTx{t}) })
+}
+
+func (s caStore) Look(ctx context.Context, f func(ca.R) error) error {
 	return s.db.view(ctx, func(t *tx) error { return f(caTx{t}) })
 }
 

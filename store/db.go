@@ -13,8 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
-	_ "modernc.org/sqlite"             // driver "sqlite"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // driver "sqlite"
 
 	"hufu/internal/fault"
 )
@@ -44,8 +45,8 @@ var (
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
 	engine Engine
-	write  *sql.DB // on SQLite one connection that begins immediate transactions; on PostgreSQL the pool
-	read   *sql.DB // on SQLite a pool of readers; on PostgreSQL the same pool
+	write  *sql.DB // on SQLite one connection that begins immediate transactions; on PostgreSQL a pool
+	read   *sql.DB // a pool of sessions that cannot write
 	fields atomic.Pointer[FieldKeys]
 	now    func() time.Time
 
@@ -116,15 +117,26 @@ func (db *DB) openSQLite(path string) error {
 
 func (db *DB) openPostgreSQL(dsn string) error {
 	db.engine = PostgreSQL
-	pool, err := sql.Open("pgx", dsn)
+	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return err
 	}
-	pool.SetMaxOpenConns(24)
-	pool.SetMaxIdleConns(24)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
-	db.write, db.read = pool, pool
+	db.write = postgresPool(config)
+	readers := config.Copy()
+	readers.RuntimeParams["default_transaction_read_only"] = "on"
+	db.read = postgresPool(readers)
 	return nil
+}
+
+// poolSize is how many connections a node has at most, for writing and for reading each.
+const poolSize = 24
+
+func postgresPool(config *pgx.ConnConfig) *sql.DB {
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(poolSize)
+	pool.SetMaxIdleConns(poolSize)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return pool
 }
 
 // Engine returns which engine db runs on.
