@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +74,7 @@ type Config struct {
 	ListLife   time.Duration       // from thisUpdate to nextUpdate of a CRL; optional, a day
 	Shards     int                 // into how many lists new certificates of an issuer are divided, 1 to 4096; optional, 1
 	Spool      string              // folder for long lists while they are made; optional, that of the system
+	OCSP       OCSP                // how status is told; optional
 	// TimeStampRate bounds the time-stamps given to the world each second, each of which stays in the log for ever; those
 	// for our own seals are not counted. Optional: 20, and ten times as many at once.
 	TimeStampRate float64
@@ -98,6 +100,8 @@ type Authority struct {
 	seen    listCache     // what others publish, as parsed last
 	strange *rate.Limiter // time-stamps for the world
 	reports *rate.Limiter // of lost keys by whoever has one
+
+	ocsp *responder
 
 	serviceMu sync.Mutex // held while a service's key or certificate is made, so that it is made once
 	services  map[string]*certs.Certificate
@@ -127,6 +131,9 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 	if c.Shards < 1 || c.Shards > maxShards {
 		return nil, fmt.Errorf("authority: %d shards are not within 1 and %d", c.Shards, maxShards)
 	}
+	if err := c.OCSP.fill(runtime.GOMAXPROCS(0)); err != nil {
+		return nil, err
+	}
 	if c.ListLife == 0 {
 		c.ListLife = 24 * time.Hour
 	}
@@ -140,7 +147,7 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 		c.TimeStampAccuracy = time.Second
 	}
 	a := &Authority{
-		Config: c, issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
+		Config: c, ocsp: newResponder(c.OCSP), issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
 		reports: rate.NewLimiter(10, 50),
 		strange: rate.NewLimiter(rate.Limit(c.TimeStampRate), int(max(1, 10*c.TimeStampRate))),
 	}
@@ -178,6 +185,7 @@ func (a *Authority) loadIssuers(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.issuers, a.above = loaded, above
+	a.ocsp.names.Store(nil)
 	return nil
 }
 

@@ -82,9 +82,6 @@ func (a *Authority) standing(ctx context.Context, by actor.Actor) error {
 	return a.People.MayAct(ctx, by)
 }
 
-// statusChanged tells this node's own answers that a status has changed; the caller's transaction is committed.
-func (a *Authority) statusChanged(string, []byte) {}
-
 // event makes the status event of a revocation that came into force now.
 func (r Revocation) event(act StatusAct, now time.Time) StatusEvent {
 	return StatusEvent{

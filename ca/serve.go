@@ -12,13 +12,17 @@ func (a *Authority) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /pki/ca/{file}", a.serveIssuer)
 	mux.HandleFunc("GET /pki/crl/{issuer}/{file}", a.serveList)
-	mux.HandleFunc("POST /pki/ocsp", a.serveOCSPPost)
-	mux.HandleFunc("GET /pki/ocsp/{request...}", a.serveOCSPGet)
 	mux.HandleFunc("POST /pki/tsa", a.serveTimeStamp)
 	mux.HandleFunc("GET /trust/bundle", a.serveBundle)
 	mux.HandleFunc("GET /trust/list", a.serveTrustList)
 	mux.HandleFunc("GET /trust/bundle-key.pem", a.serveBundleKey)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if IsOCSP(r) {
+			a.serveOCSP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func (a *Authority) serveIssuer(w http.ResponseWriter, r *http.Request) {

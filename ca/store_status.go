@@ -37,6 +37,8 @@ type StatusR interface {
 	// Revocations calls f for each revocation of a shard (FullShard: of all) whose certificate ends after a time or which
 	// was made after it, in order of serial. The rows are read as f takes them.
 	Revocations(issuer string, shard int, since time.Time, f func(Revocation) error) error
+	// LastChange returns the latest time of all status events; zero when there is none.
+	LastChange() (time.Time, error)
 	// Changes calls f for each serial of a shard whose status changed at or after a time, in order of serial: with what is
 	// in force now, or with ReasonRemoveFromCRL and the time of the last change when nothing is.
 	Changes(issuer string, shard int, since time.Time, f func(Revocation) error) error

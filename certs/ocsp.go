@@ -84,6 +84,13 @@ func publicKeyOctets(spki []byte) ([]byte, error) {
 	return bits, nil
 }
 
+// DER encodes the name, or returns Raw where it is set.
+func (id CertID) DER() ([]byte, error) {
+	var b cryptobyte.Builder
+	id.add(&b)
+	return b.Bytes()
+}
+
 func (id CertID) add(b *cryptobyte.Builder) {
 	if id.Raw != nil {
 		b.AddBytes(id.Raw)

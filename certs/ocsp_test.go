@@ -365,3 +365,31 @@ func FuzzParseOCSPResponse(f *testing.F) {
 		_, _ = r.Answer(ca.Certificate, []byte{1}, day)
 	})
 }
+
+func TestPlainOCSPRequest(t *testing.T) {
+	ca := newCA(t, "OCSP Root", true)
+	one, two := mustID(t, OIDSM3, ca, []byte{1}), mustID(t, OIDSHA1, ca, []byte{2})
+	build := func(nonce []byte, ids ...CertID) []byte {
+		der, err := BuildOCSPRequest(ids, nonce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return der
+	}
+	plain := build(nil, one)
+	id, ok := PlainOCSPRequest(plain)
+	full, err := ParseOCSPRequest(plain)
+	if err != nil || !ok || !bytes.Equal(id, full.IDs[0].Raw) {
+		t.Errorf("%x, %v, %v", id, ok, err)
+	}
+	for name, der := range map[string][]byte{
+		"nonce": build(NewNonce(), one), "two": build(nil, one, two), "trailing": append(build(nil, one), 0), "cut": plain[:len(plain)-1], "empty": {},
+	} {
+		if _, ok := PlainOCSPRequest(der); ok {
+			t.Errorf("%s: taken for plain", name)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { PlainOCSPRequest(plain) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

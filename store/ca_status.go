@@ -29,6 +29,12 @@ func (t caTx) Issued(issuer string, serial []byte) (bool, error) {
 	return n > 0, err
 }
 
+func (t caTx) LastChange() (time.Time, error) {
+	var at int64
+	err := t.one([]any{&at}, `SELECT COALESCE(max(at), 0) FROM ca_status_event`)
+	return fromMicros(at), err
+}
+
 func (t caTx) Revocations(issuer string, shard int, since time.Time, f func(ca.Revocation) error) error {
 	// Two texts, so that each is read along its own index.
 	if shard == ca.FullShard {
