@@ -31,6 +31,8 @@ const (
 	SealMaker  = "seal-maker"  // signs seals (制章人)
 	Log        = "log"         // signs checkpoints of the audit log
 	Bundle     = "bundle"      // signs trust bundles
+	CMP        = "cmp"         // protects the answers of CMP to peers that sign with SM2
+	CMPP256    = "cmp-p256"    // and to others
 	QR         = "qr"          // signs the QR texts by which licences are shown
 	TokenES256 = "token-es256" // signs ID tokens
 	TokenRS256 = "token-rs256" //
@@ -77,6 +79,8 @@ var purposes = map[string]purpose{
 	Log:        {use: useSign, algorithms: []string{SM2}},
 	Bundle:     {use: useSign, algorithms: []string{SM2}},
 	QR:         {use: useSign, algorithms: []string{SM2}},
+	CMP:        {use: useSign, algorithms: []string{SM2}},
+	CMPP256:    {use: useSign, algorithms: []string{P256}},
 	TokenES256: {use: useSign, algorithms: []string{P256}},
 	TokenRS256: {use: useSign, algorithms: []string{RSA2048, RSA3072}},
 	TokenSM2:   {use: useSign, algorithms: []string{SM2}},

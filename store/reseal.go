@@ -46,6 +46,11 @@ var sealedTables = []sealedTable{
 	{name: "ca_batch_decision", id: "id", columns: map[string]string{
 		"officer": "ca_batch_decision.officer", "reason": "ca_batch_decision.reason",
 	}},
+	{name: "enrol_secret", id: "id", columns: map[string]string{
+		"facts": "enrol_secret.facts", "value": "enrol_secret.value", "maker": "enrol_secret.maker",
+	}},
+	{name: "enrol_client", id: "subject", columns: map[string]string{"maker": "enrol_client.maker"}},
+	{name: "enrol_transaction", id: "id", columns: map[string]string{"actor": "enrol_transaction.actor", "answer": "enrol_transaction.answer"}},
 	{name: "seal", id: "code", columns: map[string]string{"reason": "seal.reason", "maker": "seal.maker", "checker": "seal.checker"}},
 	{name: "seal_use", id: "id", columns: map[string]string{"purpose": "seal_use.purpose", "actor": "seal_use.actor"}},
 	{
