@@ -23,6 +23,7 @@ type R interface {
 	EvidenceR
 	BatchR
 	CertificateR
+	ProfileR
 	StatusR
 	ListR
 	LifeR
@@ -42,6 +43,7 @@ type W interface {
 	EvidenceW
 	BatchW
 	CertificateW
+	ProfileW
 	StatusW
 	ListW
 	LifeW

@@ -1,0 +1,259 @@
+package ca_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"hufu/ca"
+	"hufu/internal/actor"
+)
+
+var (
+	profileMaker   = actor.Actor{Subject: "admin-1", Capacity: actor.Official, Roles: []actor.Role{actor.RoleBusinessAdmin}}
+	profileChecker = actor.Actor{Subject: "admin-2", Capacity: actor.Official, Roles: []actor.Role{actor.RoleBusinessAdmin}}
+)
+
+// edited is a profile in force with one change.
+func (w *world) edited(name, from, to string) []byte {
+	w.t.Helper()
+	text := w.ProfilesInForce()[name].Text()
+	out := strings.Replace(text, from, to, 1)
+	if out == text {
+		w.t.Fatalf("the edit %q changes nothing", from)
+	}
+	return []byte(out)
+}
+
+// changed imports an edit as one administrator and publishes it as another.
+func (w *world) changed(name, from, to string) ca.ProfileVersion {
+	w.t.Helper()
+	review, err := w.ImportProfile(w.t.Context(), profileMaker, ca.ProfileImport{Text: w.edited(name, from, to)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	v, err := w.PublishProfile(w.t.Context(), profileChecker, name, review.Version.Version)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}
+
+func eachSeeded(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	each(t, func(t *testing.T, w *world) {
+		if err := w.SeedProfiles(t.Context(), actor.ForSystem("test")); err != nil {
+			t.Fatal(err)
+		}
+		f(t, w)
+	})
+}
+
+func mustCSR(t *testing.T) []byte {
+	t.Helper()
+	_, csr := newCSR(t)
+	return csr
+}
+
+func TestAProfileComesIntoForceByTwo(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		in := ca.ProfileImport{Text: w.edited("person-sign", "days: 1095", "days: 365")}
+		if _, err := w.ImportProfile(ctx, officer, in); !errors.Is(err, actor.ErrRole) {
+			t.Errorf("an officer without the role imports: %v", err)
+		}
+		review, err := w.ImportProfile(ctx, profileMaker, in)
+		if err != nil || review.Version.Version != 2 || review.Version.State != ca.ProfileProposed {
+			t.Fatalf("import: %+v, %v", review.Version, err)
+		}
+		if _, err := w.ImportProfile(ctx, profileMaker, in); !errors.Is(err, ca.ErrProfileKnown) {
+			t.Errorf("the same text again: %v", err)
+		}
+		if got := w.ProfilesInForce()["person-sign"]; got.Days != 1095 {
+			t.Errorf("a proposed version is in force: %d days", got.Days)
+		}
+		if _, err := w.PublishProfile(ctx, profileMaker, "person-sign", 2); !errors.Is(err, actor.ErrSameActor) {
+			t.Errorf("the maker publishes: %v", err)
+		}
+		if _, err := w.PublishProfile(ctx, officer, "person-sign", 2); !errors.Is(err, actor.ErrRole) {
+			t.Errorf("an officer without the role publishes: %v", err)
+		}
+		if _, err := w.PublishProfile(ctx, profileChecker, "person-sign", 2); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.PublishProfile(ctx, profileChecker, "person-sign", 2); !errors.Is(err, ca.ErrState) {
+			t.Errorf("published twice: %v", err)
+		}
+		if got := w.ProfilesInForce()["person-sign"]; got.Days != 365 || got.Version != 2 {
+			t.Errorf("version %d with %d days is in force", got.Version, got.Days)
+		}
+	})
+}
+
+func TestADryRunShowsWhatWouldChangeAndKeepsNothing(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		text := w.edited("person-sign", "days: 1095", "days: 365 # a comment does not count")
+		review, err := w.ImportProfile(t.Context(), profileMaker, ca.ProfileImport{Text: text, DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(review.Differences) != 1 || review.Differences[0] != (ca.Difference{Field: "days", Old: "1095", New: "365"}) {
+			t.Errorf("differences %v", review.Differences)
+		}
+		for _, want := range []string{"张三", "CRL: [http://localhost:8480/pki/", "digitalSignature", "110101199003070038"} {
+			if !strings.Contains(review.Sample.Dump, want) {
+				t.Errorf("the sample does not show %q:\n%s", want, review.Sample.Dump)
+			}
+		}
+		if all, err := w.ProfileVersions(t.Context(), profileMaker, "person-sign"); err != nil || len(all) != 1 {
+			t.Fatalf("a dry run left %d versions, %v", len(all), err)
+		}
+	})
+}
+
+func TestAnApplicationKeepsItsVersion(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		old := w.approved(mustCSR(t))
+		w.changed("person-sign", "days: 1095", "days: 365")
+		fresh := w.approved(mustCSR(t))
+		for _, c := range []struct {
+			app           ca.Application
+			version, days int
+		}{{old, 1, 1095}, {fresh, 2, 365}} {
+			app, err := w.Issue(t.Context(), officer, c.app.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cert := w.chain(app.Certificates[0])[0]; app.ProfileVersion != c.version || !cert.NotAfter.Equal(cert.NotBefore.AddDate(0, 0, c.days)) {
+				t.Errorf("version %d gave %s to %s", app.ProfileVersion, cert.NotBefore, cert.NotAfter)
+			}
+		}
+	})
+}
+
+func TestAWithdrawnVersionStopsAndTheOldOneStaysAway(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		waiting := w.approved(mustCSR(t))
+		w.changed("person-sign", "days: 1095", "days: 365")
+		if _, err := w.WithdrawProfile(ctx, officer, "person-sign", 2); !errors.Is(err, actor.ErrRole) {
+			t.Errorf("an officer withdraws: %v", err)
+		}
+		for _, version := range []int{2, 1} {
+			if _, err := w.WithdrawProfile(ctx, profileMaker, "person-sign", version); err != nil {
+				t.Fatal(err)
+			}
+			_, err := w.Apply(ctx, w.citizen, ca.Request{Profile: "person-sign", Holder: "p1", CSR: mustCSR(t)})
+			if !errors.Is(err, ca.ErrProfile) {
+				t.Errorf("after version %d was withdrawn one may apply: %v", version, err)
+			}
+		}
+		if _, err := w.Issue(ctx, officer, waiting.ID); !errors.Is(err, ca.ErrProfile) {
+			t.Errorf("issued under a withdrawn version: %v", err)
+		}
+		if _, err := w.WithdrawProfile(ctx, profileMaker, "person-sign", 1); !errors.Is(err, ca.ErrState) {
+			t.Errorf("withdrawn twice: %v", err)
+		}
+		in := ca.ProfileImport{Text: []byte(w.Profiles["person-sign"].Text())} // going back is an import, too
+		review, err := w.ImportProfile(ctx, profileMaker, in)
+		if err != nil || review.Version.Version != 3 {
+			t.Fatalf("back to the first text: %+v, %v", review.Version, err)
+		}
+		if _, err := w.PublishProfile(ctx, profileChecker, "person-sign", 3); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestOtherNodesFollowAPublication(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		here := w.Authority
+		w.open() // another node
+		there := w.Authority
+		w.changed("person-sign", "days: 1095", "days: 365")
+		if here.ProfilesInForce()["person-sign"].Days != 1095 {
+			t.Fatal("the other node knew before it looked")
+		}
+		if err := here.FollowProfiles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := here.ProfilesInForce()["person-sign"]
+		if before.Days != 365 || there.ProfilesInForce()["person-sign"].Days != 365 {
+			t.Error("a publication did not reach the other node")
+		}
+		if err := here.FollowProfiles(t.Context()); err != nil || here.ProfilesInForce()["person-sign"] != before {
+			t.Error("profiles are read anew though nothing changed")
+		}
+	})
+}
+
+// A newer program brings newer files. What an operator published stays in force; what nobody touched follows the program.
+func TestAShippedFileNeverReplacesAnOperatorsVersion(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		ctx, system := t.Context(), actor.ForSystem("start")
+		w.changed("person-sign", "days: 1095", "days: 365")
+		for name, days := range map[string]int{"person-sign": 365, "entity-sign": 700} {
+			p, err := ca.ParseProfile([]byte(strings.Replace(w.Profiles[name].Text(), "days: 1095", "days: 700", 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Profiles[name] = p
+			for range 2 { // and a restart makes no more of it
+				if err := w.SeedProfiles(ctx, system); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := w.ProfilesInForce()[name].Days; got != days {
+				t.Errorf("%s: %d days in force, want %d", name, got, days)
+			}
+		}
+		all, err := w.ProfileVersions(ctx, profileMaker, "person-sign")
+		if err != nil || len(all) != 3 || all[0].State != ca.ProfileProposed || all[0].Source != ca.ProfileShipped {
+			t.Fatalf("versions %+v, %v", all, err)
+		}
+		if _, err := w.PublishProfile(ctx, profileMaker, "person-sign", all[0].Version); err != nil {
+			t.Errorf("one administrator takes over what the program brought: %v", err)
+		}
+		if err := w.SeedProfiles(ctx, w.citizen); !errors.Is(err, actor.ErrRole) {
+			t.Errorf("a citizen keeps profiles: %v", err)
+		}
+	})
+}
+
+func TestANewVersionDoesNotOpenWhatTheSystemAppliesFor(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		for _, c := range []struct{ name, from, to string }{
+			{"seal-signer", "apply: [system]", "apply: [registrar]"},
+			{"person-sign", "holder: person", "holder: official"},
+			{"entity-sign", "issuer: issuing", "issuer: root"},
+			{"tsa", "name: tsa", "name: tsa-too"},
+			{"issuing", "name: issuing", "name: shadow"},
+		} {
+			_, err := w.ImportProfile(t.Context(), profileMaker, ca.ProfileImport{Text: w.edited(c.name, c.from, c.to)})
+			if !errors.Is(err, ca.ErrProfileGuard) {
+				t.Errorf("%s to %q: %v", c.name, c.to, err)
+			}
+		}
+	})
+}
+
+func TestADamagedVersionIsNotInForce(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		err := w.db.CA().Update(t.Context(), func(tx ca.W) error { // as one would who has the database
+			return tx.AddProfileVersion(ca.ProfileVersion{
+				Name: "person-sign", Version: 9, Source: ca.ProfileByOperator, State: ca.ProfilePublished, Published: true,
+				Text: w.edited("person-sign", "officers: 1", "officers: 0"), SM3: make([]byte, 32),
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.open()
+		if w.ProfilesInForce()["person-sign"] != nil || w.ProfilesInForce()["entity-sign"] == nil {
+			t.Error("a changed text is in force, or others are not")
+		}
+		if err := w.SeedProfiles(t.Context(), actor.ForSystem("test")); !errors.Is(err, ca.ErrDamagedProfile) {
+			t.Errorf("nobody is told: %v", err)
+		}
+	})
+}
