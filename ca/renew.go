@@ -248,7 +248,7 @@ func (a *Authority) replaces(ctx context.Context, app Application, successor *pr
 	if !bytes.Equal(made.Subject.Raw, old.cert.Subject.Raw) {
 		return ErrNameChanged.With("certificate %s", app.Replaces)
 	}
-	if !made.NotAfter.After(old.NotAfter) {
+	if app.Act == ActRenew && !made.NotAfter.After(old.NotAfter) {
 		return ErrIssuer.With("the authority ends too soon to renew certificate %s", app.Replaces)
 	}
 	return nil
