@@ -25,7 +25,7 @@ import (
 	"hufu/audit"
 	"hufu/audit/tree"
 	"hufu/ca"
-	"hufu/ca/kmc"
+	"hufu/ca/kmc/kmctest"
 	"hufu/certs"
 	"hufu/certs/bundle"
 	"hufu/configs"
@@ -149,7 +149,7 @@ func (w *world) openServices() {
 	}))
 	profiles := must(ca.ParseProfiles(configs.Files, "profiles"))
 	w.ca = must(ca.New(ctx, ca.Config{
-		Store: w.db.CA(), Registry: registry{w.people}, Keys: memory, Encryption: must(kmc.New(w.db.KMC(), time.Now)), Profiles: profiles,
+		Store: w.db.CA(), Registry: registry{w.people}, Keys: memory, Encryption: kmctest.Local(w, w.db.KMC(), time.Now), Profiles: profiles,
 		BaseURL: "http://localhost:8480/pki", Instance: 1, Now: time.Now,
 	}))
 	w.must(w.ca.Bootstrap(ctx, system))

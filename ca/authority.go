@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,13 +42,6 @@ type Registry interface {
 type Keys interface {
 	Signer(ctx context.Context, label string) (crypto.Signer, error)
 	Ensure(ctx context.Context, a actor.Actor, label, algorithm, purpose string) (crypto.Signer, error)
-}
-
-// EncryptionKeys is the key management centre as the authority sees it: it makes an encryption pair for a request and
-// returns the public half and the private one enveloped to the holder's signing key (SM2EnvelopedKey, GB/T 35276). Asked
-// again for the same request it returns the same.
-type EncryptionKeys interface {
-	Provide(ctx context.Context, a actor.Actor, request string, holder *ecdsa.PublicKey) (public *ecdsa.PublicKey, envelope []byte, err error)
 }
 
 // Directory finds holders and knows who represents them. Of both the registry is asked, at each call.
@@ -94,7 +86,6 @@ type Config struct {
 // Authority signs. It is safe for concurrent use.
 type Authority struct {
 	Config
-	profileCache
 	mu      sync.RWMutex
 	issuers map[string]*issuer
 	above   []superior    // of authorities of ours that others certified
@@ -151,9 +142,6 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 		Config: c, ocsp: newResponder(c.OCSP), issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
 		reports: rate.NewLimiter(10, 50),
 		strange: rate.NewLimiter(rate.Limit(c.TimeStampRate), int(max(1, 10*c.TimeStampRate))),
-	}
-	if err := a.loadProfiles(ctx); err != nil && !errors.Is(err, ErrDamagedProfile) {
-		return nil, err
 	}
 	return a, a.loadIssuers(ctx)
 }

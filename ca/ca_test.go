@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"hufu/ca"
-	"hufu/ca/kmc"
+	"hufu/ca/kmc/kmctest"
 	"hufu/certs"
 	"hufu/certs/bundle"
 	"hufu/configs"
@@ -79,10 +79,7 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	clock := func() time.Time { return w.now }
-	centre, err := kmc.New(w.db.KMC(), clock)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	centre := kmctest.Local(w.t, w.db.KMC(), clock)
 	w.Authority, err = ca.New(w.t.Context(), ca.Config{
 		Store: w.store, Registry: registry{}, Keys: w.keys, Encryption: centre, Profiles: profiles,
 		BaseURL: "http://localhost:8480/pki", Instance: 1, Now: clock,

@@ -36,25 +36,31 @@ func (a *Authority) drafts(ctx context.Context, by actor.Actor, app Application)
 	if !ok || !gm.IsSM2(signing) {
 		return nil, nil, ErrKeyKind.With("an encryption pair needs an SM2 signing key")
 	}
-	public, envelope, err := a.encryptionKey(ctx, by, app, signing)
+	temporary, err := temporaryKey(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := a.encryptionKey(ctx, by, app, KeyOrder{
+		Request: app.ID, Signing: signing, Temporary: temporary, Authority: p.Issuer, Profile: pair.Name, Subject: app.Holder,
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("encryption key: %w", err)
 	}
-	if certs.SameKey(public, signing) {
+	if certs.SameKey(key.Public, signing) {
 		return nil, nil, ErrKeyUsed.With("the encryption key is the signing key")
 	}
 	encryption := draftOf(pair, request, holder, app)
-	encryption.public = public
-	return append(out, encryption), envelope, nil
+	encryption.public = key.Public
+	return append(out, encryption), key.Envelope, nil
 }
 
 // encryptionKey returns the encryption key of a pair: a new one, or for a renewal the one that there was.
-func (a *Authority) encryptionKey(ctx context.Context, by actor.Actor, app Application, signing *ecdsa.PublicKey) (*ecdsa.PublicKey, []byte, error) {
+func (a *Authority) encryptionKey(ctx context.Context, by actor.Actor, app Application, o KeyOrder) (KeyAnswer, error) {
 	public, envelope, ok, err := a.renewedPair(ctx, app)
 	if err != nil || ok {
-		return public, envelope, err
+		return KeyAnswer{Public: public, Envelope: envelope}, err
 	}
-	return a.Encryption.Provide(ctx, by, app.ID, signing)
+	return a.Encryption.Provide(ctx, by, o)
 }
 
 func (a *Authority) holder(ctx context.Context, p *Profile, app Application) (Holder, error) {

@@ -203,7 +203,10 @@ func (a *Authority) issueUnder(ctx context.Context, by actor.Actor, id, authorit
 			err = a.issued(w, app)
 		}
 		app.State, app.Certificates, app.Envelope = Issued, serials, envelope
-		return err
+		if err != nil {
+			return err
+		}
+		return a.tellCentre(w, certificates)
 	})
 	if err != nil {
 		return Application{}, fmt.Errorf("issue application %s: %w", id, err)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"hufu/ca"
-	"hufu/ca/kmc"
+	"hufu/ca/kmc/kmctest"
 	"hufu/certs"
 	"hufu/configs"
 	"hufu/internal/fault"
@@ -28,10 +28,7 @@ func (w *world) stamping(clock ca.TimeSource, policy certs.OID, accuracy time.Du
 		w.t.Fatal(err)
 	}
 	now := func() time.Time { return w.now }
-	centre, err := kmc.New(w.db.KMC(), now)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	centre := kmctest.Local(w.t, w.db.KMC(), now)
 	a, err := ca.New(w.t.Context(), ca.Config{
 		Store: w.store, Registry: registry{}, Keys: w.keys, Encryption: centre, Profiles: profiles, BaseURL: "http://localhost:8480/pki", Instance: 1, Now: now,
 		Time: clock, TimeStampPolicy: policy, TimeStampAccuracy: accuracy,

@@ -38,7 +38,8 @@ var administrators = []actor.Role{actor.RoleSuperAdmin, actor.RoleBusinessAdmin,
 
 // grantable are the roles that a post can carry.
 var grantable = append([]actor.Role{
-	actor.RoleRegistrar, actor.RoleApprover, actor.RoleSealOfficer, actor.RoleLicenceOfficer, actor.RoleCertificateUser,
+	actor.RoleRegistrar, actor.RoleApprover, actor.RoleSealOfficer, actor.RoleLicenceOfficer, actor.RoleRecoveryOfficer,
+	actor.RoleCertificateUser,
 }, administrators...)
 
 // Appointment asks for a post.

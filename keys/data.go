@@ -27,7 +27,7 @@ type DataKeys struct {
 // database cannot record yet; Resume records afterwards. A device without the master key that the database names is ErrMoved:
 // keys are never made anew over existing data.
 func (k *Keys) Unlock(ctx context.Context) (map[string]DataKeys, error) {
-	if err := k.ensureMaster(ctx, order{who: system, label: MasterLabel, early: true}); err != nil {
+	if err := k.ensureMaster(ctx, order{who: system, label: MasterLabel, purpose: Master, early: true}); err != nil {
 		return nil, err
 	}
 	for _, purpose := range storeData {
@@ -60,11 +60,19 @@ func (k *Keys) EnsureMaster(ctx context.Context, who actor.Actor, label string) 
 	if err := checkLabel(label); err != nil {
 		return err
 	}
-	return k.ensureMaster(ctx, order{who: who, label: label})
+	return k.ensureMaster(ctx, order{who: who, label: label, purpose: Master})
+}
+
+// EnsureKMCMaster makes the key management centre's own master key, under KMCMasterLabel, if there is none.
+func (k *Keys) EnsureKMCMaster(ctx context.Context, who actor.Actor) error {
+	if err := who.Require(actor.RoleSuperAdmin); err != nil {
+		return err
+	}
+	return k.ensureMaster(ctx, order{who: who, label: KMCMasterLabel, purpose: KMCMaster})
 }
 
 func (k *Keys) ensureMaster(ctx context.Context, o order) error {
-	o.purpose, o.algorithm = Master, k.masterAlgorithm
+	o.algorithm = k.masterAlgorithm
 	if v, err := k.active(ctx, o.label); err == nil {
 		o.algorithm = v.Algorithm
 	} else if !errors.Is(err, ErrUnknown) {

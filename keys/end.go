@@ -27,9 +27,6 @@ func (k *Keys) Destroy(ctx context.Context, who actor.Actor, label string, numbe
 	if v.State != Retired || now.Sub(v.Retired) < overlap {
 		return ErrState.With("destroy key %s: it is %s since %s", v, v.State, v.Retired.Format(time.RFC3339))
 	}
-	if purposes[v.Purpose].pinned {
-		return ErrInUse.With("destroy key %s: its purpose is %s", v, v.Purpose)
-	}
 	ending := v
 	ending.State = Destroying
 	err = k.change(ctx, func(w W) (bool, error) {
@@ -119,7 +116,7 @@ func (k *Keys) CheckDestroy(ctx context.Context, who actor.Actor, key string, nu
 			return ErrState.With("destroy key %s: it is %s", v, v.State)
 		}
 		under, err := r.Under(key, number)
-		if err == nil && (under || purposes[v.Purpose].pinned) {
+		if err == nil && under {
 			err = ErrInUse.With("destroy key %s", v)
 		}
 		return err

@@ -34,6 +34,7 @@ const (
 	CMP        = "cmp"         // protects the answers of CMP to peers that sign with SM2
 	CMPP256    = "cmp-p256"    // and to others
 	QR         = "qr"          // signs the QR texts by which licences are shown
+	Webhook    = "webhook"     // signs event messages to other systems
 	TokenES256 = "token-es256" // signs ID tokens
 	TokenRS256 = "token-rs256" //
 	TokenSM2   = "token-sm2"   //
@@ -61,13 +62,15 @@ const (
 	ManyRoot   = "root"   // a root's key, whose owner's half custodians share
 )
 
-// MasterLabel is the label of the master key that Unlock makes.
-const MasterLabel = "master"
+// MasterLabel is the label of the master key that Unlock makes, KMCMasterLabel that of the key management centre's.
+const (
+	MasterLabel    = "master"
+	KMCMasterLabel = "kmc-master"
+)
 
 type purpose struct {
 	use        string
 	algorithms []string
-	pinned     bool // wraps what others keep: we cannot know when nothing stands under it any more, so it is never destroyed
 }
 
 var purposes = map[string]purpose{
@@ -79,6 +82,7 @@ var purposes = map[string]purpose{
 	Log:        {use: useSign, algorithms: []string{SM2}},
 	Bundle:     {use: useSign, algorithms: []string{SM2}},
 	QR:         {use: useSign, algorithms: []string{SM2}},
+	Webhook:    {use: useSign, algorithms: []string{SM2}},
 	CMP:        {use: useSign, algorithms: []string{SM2}},
 	CMPP256:    {use: useSign, algorithms: []string{P256}},
 	TokenES256: {use: useSign, algorithms: []string{P256}},
@@ -86,7 +90,7 @@ var purposes = map[string]purpose{
 	TokenSM2:   {use: useSign, algorithms: []string{SM2}},
 	Envelope:   {use: useDecrypt, algorithms: []string{SM2}},
 	Master:     {use: useWrap, algorithms: []string{SM4, AES256}},
-	KMCMaster:  {use: useWrap, algorithms: []string{SM4, AES256}, pinned: true},
+	KMCMaster:  {use: useWrap, algorithms: []string{SM4, AES256}},
 }
 
 // dataSizes are the sizes of data keys in octets.

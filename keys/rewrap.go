@@ -14,8 +14,17 @@ type Wards interface {
 	WrappedUnder(master string, below uint32, after string, limit int) ([]Wrapped, error)
 	OwnersUnder(master string, below uint32, after string, limit int) ([]Owner, error)
 	StandingsUnder(master string, below uint32, after string, limit int) ([]StandingRow, error)
-	// CountUnder counts the rows of a sort ("data", "wrapped", "owner", "standing").
+	// EscrowUnder is about the pairs of the key management centre, in its pool and in escrow.
+	EscrowUnder(master string, below uint32, after string, limit int) ([]Escrow, error)
+	// CountUnder counts the rows of a sort ("data", "wrapped", "owner", "standing", "escrow").
 	CountUnder(sort, master string, below uint32) (int64, error)
+}
+
+// Escrow is an encryption key of the key management centre as far as a rotation needs it.
+type Escrow struct {
+	ID      string
+	Wrapped []byte
+	AAD     []byte
 }
 
 // ward is one row that stands under a master key: its octets, what they are bound to, and how it is written.
@@ -67,6 +76,11 @@ var sorts = []sort{
 			after := s
 			after.MasterVersion, after.Half = version, wrapped
 			return w.ReplaceHalf(s, after)
+		}}
+	})},
+	{"escrow", listed(R.EscrowUnder, func(e Escrow) ward {
+		return ward{id: e.ID, master: KMCMasterLabel, wrapped: e.Wrapped, aad: e.AAD, replace: func(w W, version uint32, wrapped []byte) (bool, error) {
+			return w.ReplaceEscrow(e, version, wrapped)
 		}}
 	})},
 }

@@ -78,6 +78,8 @@ type RotationShelf interface {
 	AskDestruction(d Destruction) error
 	// TakeDestruction forgets it, and reports false when it was not there.
 	TakeDestruction(d Destruction) (bool, error)
+	// ReplaceEscrow wraps an escrowed key under another version, where its octets are as they were read.
+	ReplaceEscrow(e Escrow, version uint32, wrapped []byte) (bool, error)
 	// NextTurn tells all nodes that the keys in force change with this transaction, and waits for those transactions that use
 	// the keys of before. Call it before anything else in the transaction.
 	NextTurn() error
@@ -125,7 +127,7 @@ const (
 
 // ways says how the keys of each purpose are rotated; what is not in it cannot be, for the reason in why.
 var ways = map[string]Way{
-	Master: Rewrapped, KMCMaster: Once, OCSP: Once, TSA: Once, SealMaker: Once, QR: Once, Envelope: Once,
+	Master: Rewrapped, KMCMaster: Rewrapped, OCSP: Once, TSA: Once, SealMaker: Once, QR: Once, Webhook: Once, Envelope: Once,
 	TokenES256: Announced, TokenRS256: Announced, TokenSM2: Announced,
 	DataPrefix + DataField: Resealed, DataPrefix + DataIndex: Resealed, DataPrefix + DataSubjects: Resealed, DataPrefix + DataRows: Resealed,
 	DataPrefix + DataTokens: Accepted, DataPrefix + DataPepper: Accepted, DataPrefix + DataPages: Accepted,

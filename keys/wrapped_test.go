@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"hufu/ca/kmc"
 	"hufu/internal/gm"
 	"hufu/keys"
 )
@@ -80,12 +81,13 @@ func TestMasterKeyIsKeptWhileOthersStandUnderIt(t *testing.T) {
 		ok(t, "destroy the one key", m.Destroy(ctx, chief, id))
 		ok(t, "master that nothing stands under", k.Destroy(ctx, chief, "seal-master", 1))
 
-		_, err = k.Ensure(ctx, system, "kmc", keys.KMCMaster, keys.SM4)
-		ok(t, "ensure", err)
-		_, err = k.Rotate(ctx, chief, "kmc")
+		desk := r.desk(t, k)
+		_, err = desk.Provide(ctx, system, kmc.Order{Request: "r", Signing: somebody(t), Subject: "p1"})
+		ok(t, "encryption key", err)
+		_, err = k.Rotate(ctx, chief, keys.KMCMasterLabel)
 		ok(t, "rotate", err)
 		r.clock.advance(time.Hour)
-		want(t, "master of escrowed keys", k.Destroy(ctx, chief, "kmc", 1), keys.ErrInUse)
+		want(t, "master of escrowed keys", k.Destroy(ctx, chief, keys.KMCMasterLabel, 1), keys.ErrInUse)
 		r.sound(t)
 	})
 }

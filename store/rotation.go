@@ -1,11 +1,13 @@
 package store
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
 
+	"hufu/internal/actor"
 	"hufu/keys"
 )
 
@@ -97,9 +99,20 @@ func (t keyTx) Asked(key string, number uint32) (d keys.Destruction, err error) 
 }
 
 // SuperAdministrators counts persons in force, not posts.
-func (t keyTx) SuperAdministrators() (n int, err error) {
+func (t keyTx) SuperAdministrators() (n int, err error) { return t.holders(actor.RoleSuperAdmin) }
+
+func (t *tx) holders(role actor.Role) (n int, err error) {
 	err = t.one([]any{&n}, `SELECT count(DISTINCT p.person) FROM post AS p JOIN subject AS s ON s.id = p.person
-		WHERE p.ended_at = 0 AND s.state = 'active' AND ' ' || p.roles || ' ' LIKE '% super-admin %'`)
+		WHERE p.ended_at = 0 AND s.state = 'active' AND ' ' || p.roles || ' ' LIKE '% ' || $1 || ' %'`, string(role))
+	return n, err
+}
+
+// Holders counts the persons in force who hold a role, in whatever post.
+func (db *DB) Holders(ctx context.Context, role actor.Role) (n int, err error) {
+	err = db.view(ctx, func(t *tx) error {
+		n, err = t.holders(role)
+		return err
+	})
 	return n, err
 }
 
@@ -194,6 +207,7 @@ func (t keyTx) CountUnder(sort, master string, below uint32) (n int64, err error
 	tables := map[string]string{
 		"data":    `data_key WHERE master = $1 AND master_version < $2 AND state <> 'destroyed'`,
 		"wrapped": `wrapped_key WHERE` + liveWrapped,
+		"escrow":  `kmc_pair WHERE $1 = '` + keys.KMCMasterLabel + `' AND master_version > 0 AND master_version < $2`,
 		"owner":   `key_owner WHERE master = $1 AND master_version < $2`, "standing": `key_standing WHERE master = $1 AND master_version < $2 AND state = 'active'`,
 	}
 	table, ok := tables[sort]

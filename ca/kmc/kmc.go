@@ -2,131 +2,146 @@ package kmc
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"encoding/hex"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"hufu/audit"
-	"hufu/certs"
 	"hufu/internal/actor"
-	"hufu/internal/fault"
-	"hufu/internal/gm"
 )
 
-// The refusals of this package.
-var (
-	ErrUnknown = fault.New(fault.NotFound, "kmc.unknown",
-		"No encryption key was made for this request.", "该申请没有生成过加密密钥。")
-	ErrOtherHolder = fault.New(fault.Conflict, "kmc.other-holder",
-		"An encryption key was already made for this request and another signing key. Make a new application.", "该申请已为另一签名密钥生成过加密密钥。请重新申请。")
-)
+// Local is the name of the authority that runs in the centre's own process.
+const Local = "local"
 
-// Key is what is kept of a pair: the public half and the envelope that only the holder can open.
-type Key struct {
-	Request  string
-	Holder   []byte // SM3 of the signing key's point, to which the envelope is made
-	Public   []byte // 04 ‖ x ‖ y
-	Envelope []byte // SM2EnvelopedKey, DER
-	At       time.Time
+// Master wraps private halves under the centre's own master key in the device. What Wrap returns begins with the version of
+// that key, 4 octets big-endian; aad is bound, not stored. The caller clears what Unwrap returns. Octets that were wrapped
+// under other aad, or changed, are refused with ErrDamaged.
+type Master interface {
+	Wrap(ctx context.Context, data, aad []byte) ([]byte, error)
+	Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error)
 }
 
-// Store is what the centre must not lose.
-type Store interface {
-	View(ctx context.Context, f func(R) error) error
-	Update(ctx context.Context, f func(W) error) error
+// Quorum says how many must approve.
+type Quorum struct {
+	Approvals int // recovery officers, of a recovery for the holder
+	Officers  int // persons who may hold the role at the most
+	Judicial  int // recovery officers, of a judicial recovery; a witness comes to them
 }
 
-// R reads.
-type R interface {
-	// Key returns ErrUnknown when there is none for the request.
-	Key(request string) (Key, error)
+// DefaultQuorum is 2 of 3, and 2 with a witness for a judicial recovery.
+var DefaultQuorum = Quorum{Approvals: 2, Officers: 3, Judicial: 2}
+
+// Config is what a Centre is made of; every field must be set but those marked optional.
+type Config struct {
+	Store  Store
+	Master Master
+	Pool   int    // pairs kept ready; 0 keeps none
+	Quorum Quorum // optional: DefaultQuorum
+	Now    func() time.Time
 }
 
-// W changes and records in one transaction.
-type W interface {
-	R
-	// AddKey stores a pair once: false when the request has one already.
-	AddKey(k Key) (bool, error)
-	Record(e audit.Entry) error
-}
-
-// Centre makes encryption keys.
+// Centre makes, keeps and recovers encryption keys. It is safe for concurrent use.
 type Centre struct {
-	store Store
-	now   func() time.Time
+	Config
+	epoch string // of this process, anew at each start
+
+	mu    sync.Mutex
+	ready []Pair // of the pool, made by this process and not yet handed out
+	fill  sync.Mutex
+	low   chan struct{} // tells Run that the pool has sunk below half
 }
 
-// New returns a centre on a store.
-func New(store Store, now func() time.Time) (*Centre, error) {
-	if store == nil || now == nil {
-		return nil, errors.New("key management centre: store and clock must be set")
+// New checks the configuration.
+func New(c Config) (*Centre, error) {
+	if c.Quorum == (Quorum{}) {
+		c.Quorum = DefaultQuorum
 	}
-	return &Centre{store, now}, nil
+	switch q := c.Quorum; {
+	case c.Store == nil || c.Master == nil || c.Now == nil:
+		return nil, errors.New("key management centre: store, master key and clock must be set")
+	case c.Pool < 0 || c.Pool > maxPool:
+		return nil, fmt.Errorf("key management centre: a pool of %d pairs; 0 to %d can be kept", c.Pool, maxPool)
+	case q.Approvals < 1 || q.Judicial < 1 || q.Officers < max(q.Approvals, q.Judicial):
+		return nil, fmt.Errorf("key management centre: quorum %+v cannot be met", q)
+	}
+	return &Centre{Config: c, epoch: rand.Text(), low: make(chan struct{}, 1)}, nil
 }
 
-// Provide makes an encryption pair for a request, enveloped to the holder's signing key, or returns what was made before.
-// Only an identified actor may ask; whether the request is approved is the authority's to know.
-func (c *Centre) Provide(ctx context.Context, by actor.Actor, request string, holder *ecdsa.PublicKey) (*ecdsa.PublicKey, []byte, error) {
-	if err := by.Known(); err != nil {
-		return nil, nil, err
-	}
-	if request == "" || !gm.IsSM2(holder) {
-		return nil, nil, fmt.Errorf("encryption key for request %q: %w", request, gm.ErrKey)
-	}
-	owner := gm.SM3(gm.Point(holder))
-	kept, err := c.kept(ctx, request)
-	if errors.Is(err, ErrUnknown) {
-		kept, err = c.make(ctx, by, request, holder, owner[:])
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if string(kept.Holder) != string(owner[:]) {
-		return nil, nil, ErrOtherHolder.With("request %s", request)
-	}
-	public, err := gm.PublicKey(kept.Public)
-	return public, kept.Envelope, err
+// Desk returns the counter at which a registered authority is served.
+func (c *Centre) Desk(client string) *Desk { return &Desk{c, client} }
+
+// Desk serves one authority: it sees that one's keys and recoveries and no other's.
+type Desk struct {
+	c      *Centre
+	client string
 }
 
-func (c *Centre) kept(ctx context.Context, request string) (k Key, err error) {
-	err = c.store.View(ctx, func(r R) error {
-		k, err = r.Key(request)
+// Clients lists the authorities, also those that are not served any more.
+func (c *Centre) Clients(ctx context.Context) (all []Client, err error) {
+	err = c.Store.View(ctx, func(r R) error {
+		all, err = r.Clients()
 		return err
 	})
-	return k, err
+	return all, err
 }
 
-// make stores a new pair; when another call was faster, that one's pair stands and ours is dropped.
-func (c *Centre) make(ctx context.Context, by actor.Actor, request string, holder *ecdsa.PublicKey, owner []byte) (Key, error) {
-	pair, err := gm.GenerateKey()
-	if err != nil {
-		return Key{}, err
+// Serve makes the registered authorities exactly these: new ones are added, changed certificates replaced, others ended. Each
+// change is recorded. For the system and super administrators.
+func (c *Centre) Serve(ctx context.Context, by actor.Actor, clients []Client) error {
+	if err := by.Require(actor.RoleSuperAdmin); err != nil {
+		return err
 	}
-	envelope, err := certs.BuildEnvelopedKey(holder, pair)
-	if err != nil {
-		return Key{}, fmt.Errorf("envelope encryption key: %w", err)
-	}
-	made := Key{Request: request, Holder: owner, Public: gm.Point(pair.Public().(*ecdsa.PublicKey)), Envelope: envelope, At: c.now().UTC()}
-	kept := made
-	err = c.store.Update(ctx, func(w W) error {
-		added, err := w.AddKey(made)
+	err := c.Store.Update(ctx, func(w W) error {
+		known, err := w.Clients()
 		if err != nil {
 			return err
 		}
-		if !added {
-			kept, err = w.Key(request)
-			return err
+		for _, client := range clients {
+			if err := c.serve(w, by, known, client); err != nil {
+				return err
+			}
 		}
-		hash := gm.SM3(made.Public)
-		return w.Record(audit.Entry{
-			At: made.At, Actor: by, Action: "encryption-key.provide", Object: audit.Object{Kind: "application", ID: request},
-			Public: map[string]string{"key_sm3": hex.EncodeToString(hash[:])},
-		})
+		for _, old := range known {
+			if !old.Ended.IsZero() || slices.ContainsFunc(clients, func(n Client) bool { return n.Name == old.Name }) {
+				continue
+			}
+			old.Ended = c.Now().UTC()
+			if err := errors.Join(w.PutClient(old), w.Record(ofClient(by, "kmc-client.end", old))); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
-		return Key{}, fmt.Errorf("keep encryption key of request %s: %w", request, err)
+		return fmt.Errorf("register authorities: %w", err)
 	}
-	return kept, nil
+	return nil
+}
+
+func (c *Centre) serve(w W, by actor.Actor, known []Client, client Client) error {
+	i := slices.IndexFunc(known, func(k Client) bool { return k.Name == client.Name })
+	if i >= 0 && known[i].Ended.IsZero() && slices.Equal(known[i].SPKI, client.SPKI) && slices.Equal(known[i].Certificate, client.Certificate) {
+		return nil
+	}
+	client.At, client.Ended = c.Now().UTC(), time.Time{}
+	return errors.Join(w.PutClient(client), w.Record(ofClient(by, "kmc-client.register", client)))
+}
+
+func ofClient(by actor.Actor, action string, client Client) audit.Entry {
+	return audit.Entry{
+		Actor: by, Action: action, Object: audit.Object{Kind: "kmc-client", ID: client.Name},
+		Public: map[string]string{"spki_sm3": fmt.Sprintf("%x", client.SPKI)},
+	}
+}
+
+// version reads under which version of the master key something is wrapped.
+func version(wrapped []byte) (uint32, error) {
+	if len(wrapped) < 4 {
+		return 0, ErrMaster.With("%d wrapped octets without a version", len(wrapped))
+	}
+	return binary.BigEndian.Uint32(wrapped), nil
 }

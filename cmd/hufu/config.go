@@ -55,6 +55,8 @@ type Config struct {
 	// Outbound are the address ranges of inner networks that this server may call, for event messages and for other
 	// authorities' lists. Public addresses go without.
 	Outbound []string `yaml:"outbound,omitempty"`
+	// KMC is the key management centre: its own settings, or where it is.
+	KMC KMC `yaml:"kmc,omitempty"`
 	// TSA is how time-stamps are given.
 	TSA TSA `yaml:"tsa,omitempty"`
 }

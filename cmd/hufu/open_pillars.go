@@ -30,9 +30,11 @@ func (s *server) openIdentity(ctx context.Context, _ openOptions) (err error) {
 
 // readAuthority opens CA and KMC as they are.
 func (s *server) readAuthority(ctx context.Context, _ openOptions) (err error) {
-	if s.kmc, err = kmc.New(s.db.KMC(), s.now); err != nil {
+	centre, err := s.keyService(ctx)
+	if err != nil {
 		return err
 	}
+	s.front = kmc.NewFront(centre, keyFacts{s})
 	profiles, err := ca.ParseProfiles(configs.Files, "profiles")
 	if err != nil {
 		return err
@@ -41,7 +43,7 @@ func (s *server) readAuthority(ctx context.Context, _ openOptions) (err error) {
 		return err
 	}
 	c := ca.Config{
-		Store: s.db.CA(), Registry: registry{s.identity}, Keys: authorityKeys{s.keys}, Encryption: s.kmc, Directory: directory{s.identity}, Profiles: profiles,
+		Store: s.db.CA(), Registry: registry{s.identity}, Keys: authorityKeys{s.keys}, Encryption: s.front, Directory: directory{s.identity}, Profiles: profiles,
 		BaseURL: s.cfg.URL + "/pki", Instance: byte(s.cfg.Instance), Now: s.now,
 		TimeStampPolicy: certs.OID(s.cfg.TSA.Policy), TimeStampAccuracy: s.cfg.TSA.accuracy(),
 	}

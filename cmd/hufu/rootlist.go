@@ -51,7 +51,7 @@ func (s *server) notes(ctx context.Context) (all []note) {
 			all = append(all, note{due.Code, l.Issuer, l.Until, due.Text.ZH, due.Text.EN})
 		}
 	}
-	return all
+	return append(all, s.keyNotes()...)
 }
 
 // warnOfRootLists logs each day what custodians have to do.

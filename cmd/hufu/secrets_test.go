@@ -287,10 +287,10 @@ func (r *secretRun) secrets() map[string][]byte {
 func (r *secretRun) noPrivateHalf() {
 	r.t.Helper()
 	known, tried := map[string]bool{}, 0
-	for _, table := range []string{"device_key", "wrapped_key"} {
+	for _, table := range []string{"device_key", "wrapped_key", "kmc_pair"} {
 		r.each("SELECT public FROM "+table, func(public []byte) { known[string(public)] = true })
 	}
-	for _, table := range []string{"device_key", "data_key", "wrapped_key", "kmc_key", "key_owner", "key_standing", "key_challenge"} {
+	for _, table := range []string{"device_key", "data_key", "wrapped_key", "kmc_pair", "key_owner", "key_standing", "key_challenge"} {
 		r.each("SELECT * FROM "+table, func(octets []byte) {
 			for i := 0; i+32 <= len(octets); i++ {
 				tried++

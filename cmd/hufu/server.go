@@ -56,7 +56,8 @@ type server struct {
 	identity *identity.Service
 	login    *login.Service
 	oidc     *oidc.Provider
-	kmc      *kmc.Centre
+	kmc      *kmc.Centre // nil when the centre is elsewhere
+	front    *kmc.Front  // this authority's side of the centre
 	ca       *ca.Authority
 	seals    *seal.Service
 	licences *licence.Service

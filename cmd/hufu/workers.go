@@ -27,6 +27,9 @@ func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 		background.Go(func() { s.jobs(ctx) })
 	}
 	background.Go(func() { s.schedule(ctx) })
+	if s.kmc != nil {
+		background.Go(func() { s.kmc.Run(ctx, s.log) })
+	}
 	background.Go(func() { s.tell(ctx) })
 }
 
@@ -131,7 +134,10 @@ func (s *server) jobHandlers() map[string]jobHandler {
 			}
 			return s.publishBundle(ctx)
 		},
-		ca.JobBatch:         func(ctx context.Context, job *store.Job) error { return s.ca.WorkBatch(ctx, job.Key) },
+		ca.JobBatch: func(ctx context.Context, job *store.Job) error { return s.ca.WorkBatch(ctx, job.Key) },
+		ca.JobCertified: func(ctx context.Context, job *store.Job) error {
+			return s.ca.EncryptionCertified(ctx, job.Key, job.Payload)
+		},
 		ca.JobBatchDecision: func(ctx context.Context, job *store.Job) error { return s.ca.WorkBatchDecision(ctx, job.Key) },
 		identity.JobChanged: func(ctx context.Context, job *store.Job) error {
 			return errors.Join(s.login.SubjectChanged(ctx, job.Payload), s.oidc.SubjectChanged(ctx, job.Payload), s.seals.SubjectChanged(ctx, job.Payload))
@@ -168,6 +174,7 @@ func (s *server) tasks() []task {
 		{"recover-issuance", 5 * time.Minute, func(ctx context.Context) error { _, err := s.ca.Recover(ctx, false); return err }},
 		{"recover-seals", 5 * time.Minute, func(ctx context.Context) error { _, err := s.seals.Recover(ctx, false); return err }},
 		{"recover-licences", 5 * time.Minute, func(ctx context.Context) error { _, err := s.licences.Recover(ctx, false); return err }},
+		{"recoveries", 10 * time.Minute, s.tidyCentre},
 		{"prune-logins", 24 * time.Hour, s.login.Prune},
 		{"purge-grants", time.Hour, s.purgeGrants},
 	}

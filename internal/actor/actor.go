@@ -37,6 +37,7 @@ const (
 	RoleSuperAdmin      Role = "super-admin"      // 超级管理员: appoints the others
 	RoleBusinessAdmin   Role = "business-admin"   // 业务管理员: profiles, clients, catalogue
 	RoleAuditAdmin      Role = "audit-admin"      // 审计管理员: reads the whole record
+	RoleRecoveryOfficer Role = "recovery-officer" // 密钥恢复员: approves the recovery of encryption keys, k of n
 	RoleCertificateUser Role = "certificate-user" // may apply for certificates by API for its own subjects
 )
 

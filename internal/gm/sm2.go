@@ -70,6 +70,9 @@ func NewPrivateKey(d []byte) (*PrivateKey, error) {
 // Bytes returns d, 32 octets big-endian. The caller owns the copy and clears it after use.
 func (k *PrivateKey) Bytes() []byte { return k.k.D.FillBytes(make([]byte, 32)) }
 
+// Erase overwrites d, after which the key is of no use. Copies that the runtime or the engine made meanwhile are out of reach.
+func (k *PrivateKey) Erase() { clear(k.k.D.Bits()) }
+
 // Public returns the *ecdsa.PublicKey on the SM2 curve.
 func (k *PrivateKey) Public() crypto.PublicKey { return &k.k.PublicKey }
 
