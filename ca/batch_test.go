@@ -3,12 +3,14 @@ package ca_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -322,6 +324,40 @@ func TestCrashTableOfABatch(t *testing.T) {
 	})
 }
 
+// mortal is a store whose process is killed at the n-th commit from now, before or after it: from then on nothing is read or
+// written.
+type mortal struct {
+	ca.Store
+	mu     sync.Mutex
+	left   int
+	before bool
+	dead   bool
+}
+
+func (m *mortal) View(ctx context.Context, f func(ca.R) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dead {
+		return errCrash
+	}
+	return m.Store.View(ctx, f)
+}
+
+func (m *mortal) Update(ctx context.Context, f func(ca.W) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left--
+	m.dead = m.dead || m.left == 0 && m.before
+	if m.dead {
+		return errCrash
+	}
+	err := m.Store.Update(ctx, f)
+	if m.dead = m.left == 0; m.dead && err == nil {
+		err = errCrash
+	}
+	return err
+}
+
 // crashAt drives a batch of three rows through a crash at the n-th commit; false when there was none any more.
 func (w *world) crashAt(n int, before bool) (crashed bool) {
 	t, ctx := w.t, w.t.Context()
@@ -344,19 +380,23 @@ func (w *world) crashAt(n int, before bool) (crashed bool) {
 		}
 		return err
 	}
-	w.store.failAt(n, before)
+	life := &mortal{Store: w.db.CA(), left: n, before: before}
+	w.store.Store = life
 	for range 12 {
+		if _, counts, _, err := w.Batch(ctx, officer, b.ID); err == nil && counts["issued"] == 2 {
+			break
+		}
 		if err := run(); err != nil {
 			if !errors.Is(err, errCrash) {
 				t.Fatalf("crash at commit %d: %v", n, err)
 			}
 			crashed = true
 			w.now = w.now.Add(2 * time.Minute) // the lease of whoever died ends
+			w.store.Store = w.db.CA()
 			w.open()
-			w.store.failAt(0, false)
 		}
 	}
-	w.store.failAt(0, false)
+	w.store.Store = w.db.CA()
 	_, counts, _, err := w.Batch(ctx, officer, b.ID)
 	if err := errors.Join(err, is(counts, "2 issued, 1 failed")); err != nil {
 		t.Fatalf("crash at commit %d, before %v: %v", n, before, err)
