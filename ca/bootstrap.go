@@ -14,7 +14,8 @@ import (
 
 // Bootstrap makes the authorities that profiles of holder "authority" describe and that are not there yet, the self-signed
 // ones first: a key in the device, then a certificate by the same steps as every other. Run again after a crash, it goes
-// on. Where a key ceremony has begun, it makes nothing: ErrCeremony. Only the system or a super administrator may.
+// on. Where a key ceremony has begun, it makes nothing: ErrCeremony. Under a superior's root it makes nothing either, since
+// what stands below ours comes from there. Only the system or a super administrator may.
 func (a *Authority) Bootstrap(ctx context.Context, by actor.Actor) error {
 	if err := by.Require(actor.RoleSuperAdmin); err != nil {
 		return err
@@ -22,6 +23,9 @@ func (a *Authority) Bootstrap(ctx context.Context, by actor.Actor) error {
 	todo := a.missing()
 	if len(todo) == 0 {
 		return nil
+	}
+	if under, err := a.IsSubordinate(ctx); err != nil || under {
+		return err
 	}
 	if c, begun, err := a.Ceremony(ctx); err != nil {
 		return err
@@ -36,10 +40,11 @@ func (a *Authority) Bootstrap(ctx context.Context, by actor.Actor) error {
 	return nil
 }
 
-// missing lists the profiles of authorities that are not there yet, self-signed ones first.
+// missing lists the profiles of authorities of ours that are not there yet, self-signed ones first. Those that others may
+// apply for are for the authorities of others.
 func (a *Authority) missing() (todo []*Profile) {
 	for _, p := range a.Profiles {
-		if p.Holder == HolderAuthority && a.issuer(p.Name) == nil {
+		if p.Holder == HolderAuthority && slices.Contains(p.Apply, ApplyBySystem) && a.issuer(p.Name) == nil {
 			todo = append(todo, p)
 		}
 	}

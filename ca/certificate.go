@@ -38,6 +38,9 @@ func (a *Authority) Chain(ctx context.Context, by actor.Actor, serial string) ([
 		if chain[len(chain)-1].SerialHex() != i.cert.SerialHex() {
 			chain = append(chain, i.cert)
 		}
+		if i.Subordinate() {
+			return append(chain, a.chainAbove(i.cert)...), nil
+		}
 		if i.Parent == name {
 			return chain, nil
 		}

@@ -116,8 +116,8 @@ type TrustW interface {
 	PutForeignList(l ForeignList) error
 	DropForeignList(url string) error
 	AddSuperior(s Superior) error
-	// ReplaceIssuer puts a new certificate of the same key in the place of the old one, once: false when that is not there.
-	ReplaceIssuer(name string, old, certificate []byte) (bool, error)
+	// ReplaceIssuer puts certificate and parent of i in the place of an old certificate, once: false when that is not there.
+	ReplaceIssuer(i Issuer, old []byte) (bool, error)
 }
 
 // OrderState is where an order with an external authority stands.

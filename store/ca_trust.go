@@ -147,8 +147,8 @@ func (t caTx) AddSuperior(s ca.Superior) error {
 	return err
 }
 
-func (t caTx) ReplaceIssuer(name string, old, certificate []byte) (bool, error) {
-	n, err := t.exec(`UPDATE ca_issuer SET certificate = $3 WHERE name = $1 AND certificate = $2`, name, old, certificate)
+func (t caTx) ReplaceIssuer(i ca.Issuer, old []byte) (bool, error) {
+	n, err := t.exec(`UPDATE ca_issuer SET certificate = $3, parent = $4 WHERE name = $1 AND certificate = $2`, i.Name, old, i.Certificate, i.Parent)
 	return n == 1, err
 }
 
