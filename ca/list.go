@@ -235,7 +235,7 @@ func (a *Authority) Refresh(ctx context.Context) error {
 
 // List returns how a published list stands; ListDER its octets.
 func (a *Authority) List(ctx context.Context, issuer string, shard int) (l List, err error) {
-	err = a.Store.View(ctx, func(r R) error {
+	err = a.Store.Look(ctx, func(r R) error {
 		l, err = r.List(issuer, shard)
 		return err
 	})

@@ -47,7 +47,7 @@ func listName(file string) (shard int, delta, ok bool) {
 	return shard, delta, ok && err == nil && shard >= 0 && shard < maxShards && name == strconv.Itoa(shard)
 }
 
-// blobReader reads a blob piece by piece, each in a transaction of its own, so that a slow client holds none.
+// blobReader reads a blob piece by piece, so that a slow client holds no transaction.
 type blobReader struct {
 	ctx    context.Context
 	store  Store
@@ -75,7 +75,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	if at := b.offset - b.part.Start; len(b.part.DER) == 0 || at < 0 || at >= int64(len(b.part.DER)) {
-		err := b.store.View(b.ctx, func(r R) (err error) {
+		err := b.store.Look(b.ctx, func(r R) (err error) {
 			b.part, err = r.ListPart(b.blob.ID, b.offset)
 			return err
 		})

@@ -265,7 +265,7 @@ func (a *Authority) statuses(ctx context.Context, issuer string, ids []certs.Cer
 	if len(missing) == 0 {
 		return all, nil
 	}
-	return all, a.Store.View(ctx, func(r R) error {
+	return all, a.Store.Look(ctx, func(r R) error {
 		for _, i := range missing {
 			is, err := status(r, issuer, ids[i])
 			if err != nil {

@@ -77,7 +77,7 @@ func (a *Authority) followOnce(ctx context.Context) error {
 	f := &a.ocsp.follower
 	var events []StatusEvent
 	var since time.Time
-	err := a.Store.View(ctx, func(r R) (err error) {
+	err := a.Store.Look(ctx, func(r R) (err error) {
 		events, since = nil, f.newest
 		if f.seen == nil { // nothing is in memory yet, so only what comes counts
 			if since, err = r.LastChange(); err != nil {

@@ -36,6 +36,8 @@ type Config struct {
 	// PassphraseFile holds the passphrase of the software key store, one line, readable by its owner alone. Empty: the
 	// file passphrase in Data, which `hufu init` makes.
 	PassphraseFile string `yaml:"passphrase_file"`
+	// Status is how the status of certificates is told: revocation lists and OCSP.
+	Status Status `yaml:"status"`
 	// Instance is this node's number among those on one database, 1 to 127. It begins the serial numbers drawn here.
 	Instance int `yaml:"instance"`
 	// Witnesses are the written keys (name+id+base64) of those who cosign the log's checkpoints, and Quorum is how many
@@ -136,6 +138,7 @@ func (c *Config) fill() {
 	if c.Master == "" {
 		c.Master = keys.SM4
 	}
+	c.Status.fill()
 }
 
 func (c *Config) check() error {
@@ -178,6 +181,9 @@ func (c *Config) check() error {
 		return errConfig.With("outbound: %q is not an address range such as 10.0.0.0/8", c.badOutbound())
 	case strings.ContainsAny(c.Vendor, "\r\n") || len(c.Vendor) > 32:
 		return errConfig.With("vendor %q is longer than 32 characters", c.Vendor)
+	}
+	if err := c.Status.check(); err != nil {
+		return err
 	}
 	if err := c.checkTSA(); err != nil {
 		return err

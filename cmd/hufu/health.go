@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -175,7 +176,7 @@ func (s *server) ready(ctx context.Context) (readiness, bool) {
 		r.Database, well = "failed", false
 	}
 	if well {
-		r.Notes = append(s.notes(ctx), s.timeNotes()...)
+		r.Notes = slices.Concat(s.notes(ctx), s.statusNotes(ctx), s.timeNotes())
 	}
 	return r, well
 }

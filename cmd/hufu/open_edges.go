@@ -55,7 +55,7 @@ func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 		return err
 	}
 	routes, err := s.routes(ctx)
-	s.handler = bounded(routes)
+	s.handler = bounded(s.besides(routes))
 	return err
 }
 
