@@ -86,6 +86,7 @@ type Config struct {
 // Authority signs. It is safe for concurrent use.
 type Authority struct {
 	Config
+	profileCache
 	mu      sync.RWMutex
 	issuers map[string]*issuer
 	above   []superior    // of authorities of ours that others certified
@@ -142,6 +143,9 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 		Config: c, ocsp: newResponder(c.OCSP), issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
 		reports: rate.NewLimiter(10, 50),
 		strange: rate.NewLimiter(rate.Limit(c.TimeStampRate), int(max(1, 10*c.TimeStampRate))),
+	}
+	if err := a.loadProfiles(ctx); err != nil && !errors.Is(err, ErrDamagedProfile) {
+		return nil, err
 	}
 	return a, a.loadIssuers(ctx)
 }
