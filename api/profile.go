@@ -43,7 +43,7 @@ type fieldsView struct {
 // operator's business.
 func (a *API) listProfiles(context.Context, actor.Actor, *struct{}) (*body[page[profileView]], error) {
 	out := &body[page[profileView]]{page[profileView]{Items: []profileView{}}}
-	for _, p := range a.CA.Profiles {
+	for _, p := range a.CA.ProfilesInForce() {
 		if p.KeyFrom != "kmc" && !slices.Equal(p.Apply, []string{ca.ApplyBySystem}) {
 			out.Body.Items = append(out.Body.Items, viewProfile(p))
 		}

@@ -40,11 +40,11 @@ func (a *Authority) Bootstrap(ctx context.Context, by actor.Actor) error {
 	return nil
 }
 
-// missing lists the profiles of authorities of ours that are not there yet, self-signed ones first. Those that others may
-// apply for are for the authorities of others.
+// missing lists the profiles of authorities of ours that are not there yet, self-signed ones first, but for those that are
+// made on demand.
 func (a *Authority) missing() (todo []*Profile) {
-	for _, p := range a.Profiles {
-		if p.Holder == HolderAuthority && slices.Contains(p.Apply, ApplyBySystem) && a.issuer(p.Name) == nil {
+	for _, p := range a.ProfilesInForce() {
+		if p.Holder == HolderAuthority && !p.OnDemand && a.issuer(p.Name) == nil {
 			todo = append(todo, p)
 		}
 	}

@@ -71,7 +71,8 @@ func (a *Authority) holder(ctx context.Context, p *Profile, app Application) (Ho
 	if err != nil {
 		return h, fmt.Errorf("holder %s: %w", app.Holder, err)
 	}
-	if h.Kind != p.Holder {
+	operator := p.Holder == HolderForeign && h.Kind == HolderEntity // who runs the other authority
+	if h.Kind != p.Holder && !operator {
 		return h, ErrFacts.With("profile %q is for holders of kind %s, this one is %s", p.Name, p.Holder, h.Kind)
 	}
 	return h, nil

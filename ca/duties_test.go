@@ -56,7 +56,7 @@ func TestCertificatesOfTheHouseAreForTheSystemAlone(t *testing.T) {
 			actor.RoleSuperAdmin, actor.RoleBusinessAdmin, actor.RoleRegistrar, actor.RoleApprover, actor.RoleSealOfficer, "system",
 		}}
 		for name, p := range w.Profiles {
-			if slices.Contains([]ca.HolderKind{ca.HolderPerson, ca.HolderOfficial}, p.Holder) || name == "entity-sign" || p.KeyFrom == "kmc" {
+			if !slices.Contains([]ca.HolderKind{ca.HolderService, ca.HolderAuthority}, p.Holder) && name != "seal-signer" {
 				continue
 			}
 			_, csr := newCSR(t)

@@ -45,8 +45,16 @@ func eachSeeded(t *testing.T, f func(t *testing.T, w *world)) {
 		if err := w.SeedProfiles(t.Context(), actor.ForSystem("test")); err != nil {
 			t.Fatal(err)
 		}
+		w.Pseudonyms = pseudonyms{}
 		f(t, w)
 	})
+}
+
+// pseudonyms are those of an installation whose key is 32 zeros.
+type pseudonyms struct{}
+
+func (pseudonyms) Pseudonym(kind, number string) (string, error) {
+	return ca.Pseudonym(make([]byte, 32), kind, number), nil
 }
 
 func mustCSR(t *testing.T) []byte {
@@ -254,6 +262,20 @@ func TestADamagedVersionIsNotInForce(t *testing.T) {
 		}
 		if err := w.SeedProfiles(t.Context(), actor.ForSystem("test")); !errors.Is(err, ca.ErrDamagedProfile) {
 			t.Errorf("nobody is told: %v", err)
+		}
+	})
+}
+
+func TestEveryShippedProfileGivesASampleThatPassesTheLints(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		for name, p := range w.ProfilesInForce() {
+			sample, err := w.Sample(p, nil)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if p.IDForm == ca.FormPseudonym && strings.Contains(sample.Dump, "110101199003070038") {
+				t.Errorf("%s shows the number:\n%s", name, sample.Dump)
+			}
 		}
 	})
 }

@@ -1,16 +1,25 @@
 package ca
 
 import (
+	"encoding/hex"
 	"slices"
 
 	"hufu/certs"
 	"hufu/internal/actor"
+	"hufu/internal/gm"
 )
 
 // Pseudonyms makes the name that stands in a certificate for a number: 64 hexadecimal digits, HMAC-SM3 under a key of this
 // installation. The same kind and number give the same pseudonym for ever, on every node: its key is never rotated.
 type Pseudonyms interface {
 	Pseudonym(kind, number string) (string, error)
+}
+
+// Pseudonym is HMAC-SM3 over kind and number under the key of an installation, in hexadecimal. The key is a secret: who has it
+// can try all numbers.
+func Pseudonym(key []byte, kind, number string) string {
+	tag := gm.HMAC(key, []byte("hufu pseudonym v1\x00"+kind+"\x00"+number))
+	return hex.EncodeToString(tag[:])
 }
 
 // checkFacts holds what is stated with an application against the profile's fields: names, patterns, lengths, and who may
