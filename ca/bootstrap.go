@@ -44,7 +44,7 @@ func (a *Authority) Bootstrap(ctx context.Context, by actor.Actor) error {
 // made on demand.
 func (a *Authority) missing() (todo []*Profile) {
 	for _, p := range a.ProfilesInForce() {
-		if p.Holder == HolderAuthority && !p.OnDemand && a.issuer(p.Name) == nil {
+		if p.Holder == HolderAuthority && !p.OnDemand && slices.Contains(p.Apply, ApplyBySystem) && a.issuer(p.Name) == nil {
 			todo = append(todo, p)
 		}
 	}
@@ -87,7 +87,7 @@ func (m making) title() string {
 func (a *Authority) makeIssuer(ctx context.Context, by actor.Actor, p *Profile) error {
 	m := making{profile: p, number: 1, label: "ca-" + p.Name}
 	var err error
-	if m.own, err = a.Keys.Ensure(ctx, by, m.label, p.Keys[0], m.label); err != nil {
+	if m.own, err = a.Keys.Ensure(ctx, by, m.label, p.Keys[0], p.keyPurpose()); err != nil {
 		return err
 	}
 	if m.signer = m.own; !p.selfSigned() {

@@ -30,3 +30,11 @@ func (a *Authority) MakeAuthority(ctx context.Context, by actor.Actor, name stri
 	}
 	return nil
 }
+
+// keyPurpose is what the key of an authority of ours is for, as the keeper of keys calls it.
+func (p *Profile) keyPurpose() string {
+	if p.selfSigned() {
+		return "ca-root"
+	}
+	return "ca-issuing"
+}

@@ -59,6 +59,9 @@ type Config struct {
 	Outbound []string `yaml:"outbound,omitempty"`
 	// KMC is the key management centre: its own settings, or where it is.
 	KMC KMC `yaml:"kmc,omitempty"`
+	// Authorities are profiles of authorities that are made on demand: issuing-p256 for peers without SM2. They are made on the
+	// next start and stay.
+	Authorities []string `yaml:"authorities,omitempty"`
 	// TSA is how time-stamps are given.
 	TSA TSA `yaml:"tsa,omitempty"`
 }

@@ -63,7 +63,13 @@ func (s *server) openAuthority(ctx context.Context, o openOptions) error {
 	if names, _ := s.ca.Issuers(); len(names) == 0 && !o.create {
 		return errNoData.With("there is no authority in the database")
 	}
+	if err := s.openProfiles(ctx); err != nil {
+		return err
+	}
 	if err := s.ca.Bootstrap(ctx, actor.ForSystem("start")); err != nil {
+		return err
+	}
+	if err := s.makeAuthorities(ctx); err != nil {
 		return err
 	}
 	names, _ := s.ca.Issuers()

@@ -24,6 +24,7 @@ func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 	background.Go(func() { s.rounds(ctx) })
 	background.Go(func() { s.follow(ctx) })
 	background.Go(func() { s.followStatus(ctx) })
+	background.Go(func() { s.followProfiles(ctx) })
 	for range 2 {
 		background.Go(func() { s.jobs(ctx) })
 	}
