@@ -303,10 +303,21 @@ var failures = []struct {
 	is      error
 	failure cmp.Failure
 }{
-	{certs.ErrSignature, cmp.BadPOP}, {ca.ErrRequest, cmp.BadCertTemplate}, {ca.ErrKeyKind, cmp.BadAlg}, {ca.ErrKeyUsed, cmp.BadCertTemplate},
-	{ca.ErrFacts, cmp.BadCertTemplate}, {ca.ErrProfile, cmp.BadRequest}, {ca.ErrRevoked, cmp.CertRevoked}, {ca.ErrUnknown, cmp.BadCertID},
-	{ca.ErrIssuer, cmp.SystemUnavailable}, {ErrSigner, cmp.SignerNotTrusted}, {ErrTransaction, cmp.TransactionIDInUse}, {errNonce, cmp.BadRecipientNonce},
-	{errConfirmed, cmp.CertConfirmed}, {errCertID, cmp.BadCertID}, {errPossession, cmp.BadPOP},
+	{certs.ErrSignature, cmp.BadPOP},
+	{ca.ErrRequest, cmp.BadCertTemplate},
+	{ca.ErrKeyKind, cmp.BadAlg},
+	{ca.ErrKeyUsed, cmp.BadCertTemplate},
+	{ca.ErrFacts, cmp.BadCertTemplate},
+	{ca.ErrProfile, cmp.BadRequest},
+	{ca.ErrRevoked, cmp.CertRevoked},
+	{ca.ErrUnknown, cmp.BadCertID},
+	{ca.ErrIssuer, cmp.SystemUnavailable},
+	{ErrSigner, cmp.SignerNotTrusted},
+	{ErrTransaction, cmp.TransactionIDInUse},
+	{errNonce, cmp.BadRecipientNonce},
+	{errConfirmed, cmp.CertConfirmed},
+	{errCertID, cmp.BadCertID},
+	{errPossession, cmp.BadPOP},
 }
 
 func failureOf(err error) cmp.Failure {

@@ -20,8 +20,8 @@ func (s *Service) handleConfirm(x *exchange) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if t.State != Unconfirmed {
-		return reply{}, errConfirmed.With("transaction %s is %s", t.ID, t.State)
+	if t.State != Unconfirmed || !s.Now().Before(t.Due) {
+		return reply{}, errConfirmed.With("transaction %s is %s until %s", t.ID, t.State, t.Due)
 	}
 	after := t
 	after.State = Rejected

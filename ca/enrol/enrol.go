@@ -17,11 +17,11 @@ type Config struct {
 	CA    *ca.Authority
 	Now   func() time.Time
 
-	ConfirmTime  time.Duration // optional: how long a certificate waits for its confirmation before it is revoked; 15 minutes
-	PollTime     time.Duration // optional: after how long a peer should ask again for an application under approval; a minute
-	Clocks       time.Duration // optional: how far a peer's clock may be off; 10 minutes
-	MustConfirm  bool          // optional: no implicit confirmation, also for peers that ask for it
-	Rate         float64       // optional: requests a second of one address and of one reference, ten times as many at once; 5
+	ConfirmTime  time.Duration              // optional: how long a certificate waits for its confirmation before it is revoked; 15 minutes
+	PollTime     time.Duration              // optional: after how long a peer should ask again for an application under approval; a minute
+	Clocks       time.Duration              // optional: how far a peer's clock may be off; 10 minutes
+	MustConfirm  bool                       // optional: no implicit confirmation, also for peers that ask for it
+	Rate         float64                    // optional: requests a second of one address and of one reference, ten times as many at once; 5
 	RemoteIP     func(*http.Request) string // optional: address of the caller; default the peer's
 	Confidential func(*http.Request) bool   // optional: the request came where nobody can listen; default TLS, or a loopback peer
 	Log          *slog.Logger               // optional: nothing is logged
