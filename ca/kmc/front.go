@@ -3,6 +3,7 @@ package kmc
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/rand"
 
 	"hufu/internal/actor"
 	"hufu/internal/gm"
@@ -58,6 +59,9 @@ func NewFront(s Service, f Facts) *Front { return &Front{s, s, f} }
 func (f *Front) Request(ctx context.Context, by actor.Actor, a Ask) (Recovery, error) {
 	if err := mayAsk(by, a); err != nil {
 		return Recovery{}, err
+	}
+	if a.Key == "" {
+		a.Key = rand.Text() // the call to the centre may be repeated
 	}
 	if a.Kind == ForHolder {
 		key, err := gm.PublicKey(a.Recipient)

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ type Options struct {
 	Allow   []netip.Prefix // inner addresses that may be called all the same
 	Timeout time.Duration  // of a whole call; 5 s when zero
 	MaxBody int64          // octets of an answer; 1 MiB when zero
+	TLS     *tls.Config    // whom to believe, and the own certificate; nil is the system's trust and none
 }
 
 // Loopback allows calls to this machine, for the demonstration and for simulators.
@@ -47,7 +49,7 @@ func NewClient(o Options) *http.Client {
 		return check(address, o.Allow)
 	}}
 	transport := &http.Transport{
-		DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: o.Timeout, MaxIdleConns: 32,
+		DialContext: dialer.DialContext, TLSClientConfig: o.TLS.Clone(), ForceAttemptHTTP2: true, TLSHandshakeTimeout: o.Timeout, MaxIdleConns: 32,
 		IdleConnTimeout: time.Minute, ResponseHeaderTimeout: o.Timeout, MaxResponseHeaderBytes: 64 << 10,
 		Proxy: nil, // a proxy from the environment would be reached in place of the address that was checked
 	}
