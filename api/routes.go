@@ -112,6 +112,7 @@ func (a *API) subjectRoutes() []route {
 		{"POST /api/v1/subjects/search", "officers", text("查询主体", "Search subjects, newest first"), on(a.searchSubjects)},
 		{"GET /api/v1/subjects/{id}", officers, text("查看主体", "Get a subject; numbers are masked"), on(a.getSubject)},
 		{"PUT /api/v1/subjects/{id}/contact", "registrar", text("修改姓名和电话", "Set name and phone"), on(a.setContact)},
+		{"PUT /api/v1/subjects/{id}/email", "registrar", text("设置接收提醒的电子邮箱", "Set where reminders go"), on(a.setEmail)},
 		{"POST /api/v1/subjects/{id}/identifiers", "registrar", text("添加证件", "Put a further identifier in force"), on(a.addIdentifier)},
 		{"POST /api/v1/subjects/{id}/identifiers/end", "registrar", text("停用证件", "End an identifier"), on(a.endIdentifier)},
 		{"GET /api/v1/subjects/{id}/evidence", "the subject, registrar, approver", text("列出核验记录", "List the evidence about a subject"), on(a.listEvidence)},

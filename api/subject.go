@@ -14,6 +14,7 @@ type subjectView struct {
 	Name        string           `json:"name"`
 	State       identity.State   `json:"state" enum:"active,frozen,closed"`
 	Phone       string           `json:"phone,omitempty" doc:"Masked"`
+	Email       string           `json:"email,omitempty" doc:"Masked; where reminders go"`
 	USCC        string           `json:"uscc,omitempty" doc:"Of an entity"`
 	Identifiers []identifierView `json:"identifiers"`
 	Registered  time.Time        `json:"registered"`
@@ -34,6 +35,9 @@ func viewSubject(s identity.Subject) subjectView {
 	}
 	if s.Phone != "" {
 		v.Phone = s.Phone.String()
+	}
+	if s.Email != "" {
+		v.Email = s.Email.String()
 	}
 	for _, id := range s.Identifiers {
 		v.Identifiers = append(v.Identifiers, identifierView{id.Type, id.Country, id.Number.String()})
@@ -138,6 +142,17 @@ type contactInput struct {
 
 func (a *API) setContact(ctx context.Context, by actor.Actor, in *contactInput) (*none, error) {
 	return nil, a.People.SetContact(ctx, by, in.ID, in.Body.Name, in.Body.Phone)
+}
+
+type emailInput struct {
+	IDInput
+	Body struct {
+		Email string `json:"email" maxLength:"254" doc:"Empty takes it away"`
+	}
+}
+
+func (a *API) setEmail(ctx context.Context, by actor.Actor, in *emailInput) (*none, error) {
+	return nil, a.People.SetEmail(ctx, by, in.ID, in.Body.Email)
 }
 
 type identifierInput struct {

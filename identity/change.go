@@ -122,6 +122,37 @@ func (s *Service) SetContact(ctx context.Context, a actor.Actor, subject, name, 
 	})
 }
 
+// SetEmail changes where reminders about a subject's certificates go; "" takes it away. A registrar or the system does it.
+func (s *Service) SetEmail(ctx context.Context, a actor.Actor, subject, email string) error {
+	if err := a.Require(actor.RoleRegistrar); err != nil {
+		return err
+	}
+	if err := notSelf(a, subject); err != nil {
+		return err
+	}
+	var address Number
+	if email != "" {
+		var err error
+		if address, err = ParseEmail(email); err != nil {
+			return err
+		}
+	}
+	now := s.now()
+	return s.store.Update(ctx, func(w W) error {
+		before, err := open(w, subject)
+		if err != nil {
+			return err
+		}
+		if err := w.SetEmail(subject, address, now); err != nil {
+			return err
+		}
+		return w.Record(audit.Entry{
+			At: now, Actor: a, Action: "subject.contact", Object: audit.Object{Kind: "subject", ID: subject},
+			Subject: subject, Personal: map[string]string{"email": address.Reveal(), "email-before": before.Email.Reveal()},
+		})
+	})
+}
+
 // hold holds several subjects, always in one order.
 func hold(w W, subjects ...string) error {
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(subjects))) {

@@ -8,6 +8,8 @@ var (
 		"No such person or organisation. Check the number or register it first.", "查无此人或单位，请核对号码，或先办理登记。")
 	ErrNumber = fault.New(fault.Invalid, "identity.number",
 		"This number is not valid. Compare it with the document.", "证件号码或统一社会信用代码不正确，请对照证件核对。")
+	ErrEmail = fault.New(fault.Invalid, "identity.email",
+		"This is not an e-mail address. Enter one like name@example.com.", "电子邮箱地址不正确，请输入形如 name@example.com 的地址。")
 	ErrPhone = fault.New(fault.Invalid, "identity.phone",
 		"This is not a phone number. Enter 11 digits, or + and the country code.", "手机号码不正确，请输入 11 位手机号，境外号码请加国际区号。")
 	ErrName = fault.New(fault.Invalid, "identity.name",

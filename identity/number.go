@@ -2,20 +2,24 @@ package identity
 
 import (
 	"encoding/json"
+	"net/mail"
 	"strings"
 	"time"
 
 	"golang.org/x/text/width"
 )
 
-// Number is an identity number or phone number. Every format verb, JSON and logs show it masked.
+// Number is an identity number, phone number or e-mail address. Every format verb, JSON and logs show it masked.
 type Number string
 
 // Reveal returns the number in clear. Each call is a place where personal data goes on: keep them few.
 func (n Number) Reveal() string { return string(n) }
 
-// String returns the masked form, 110101********0011; of a phone 138****0011.
+// String returns the masked form, 110101********0011; of a phone 138****0011; of an e-mail address w***@example.com.
 func (n Number) String() string {
+	if name, domain, ok := strings.Cut(string(n), "@"); ok {
+		return string([]rune(name)[:1]) + "***@" + domain
+	}
 	s := []rune(strings.TrimPrefix(string(n), "+86"))
 	keepFirst, keepLast := 0, 0
 	switch l := len(s); {
@@ -230,4 +234,20 @@ func ParsePhone(s string) (Number, error) {
 		return "", ErrPhone.With("not a mainland mobile number of 11 digits")
 	}
 	return Number("+86" + s), nil
+}
+
+// ParseEmail returns an e-mail address as mail programs write it, without a display name. Both sides are plain ASCII: what cannot be
+// sent everywhere is no way to reach a holder.
+func ParseEmail(s string) (Number, error) {
+	s = strings.TrimSpace(s)
+	parsed, err := mail.ParseAddress(s)
+	if err != nil || len(s) > 254 || parsed.Address != s || strings.ContainsAny(s, "\"\\ ") || !strings.Contains(s[strings.LastIndex(s, "@"):], ".") {
+		return "", ErrEmail.With("%d octets", len(s))
+	}
+	for _, r := range s {
+		if r <= ' ' || r > '~' {
+			return "", ErrEmail.With("a character that is not plain ASCII")
+		}
+	}
+	return Number(s), nil
 }

@@ -522,3 +522,33 @@ func TestContactChanges(t *testing.T) {
 		}
 	})
 }
+
+func TestWhereMailGoes(t *testing.T) {
+	each(t, func(w *world) {
+		p := w.person("张三", "110101199003070011")
+		w.must(w.SetEmail(w.ctx, registrar, p.ID, " zhang.san@example.com "))
+		got, err := w.Get(w.ctx, system, p.ID)
+		if err != nil || got.Email.Reveal() != "zhang.san@example.com" || got.Email.String() != "z***@example.com" {
+			t.Errorf("%v, %v", got.Email, err)
+		}
+		if name, email, err := w.Contact(w.ctx, p.ID); err != nil || name != "张三" || email != got.Email {
+			t.Errorf("%q, %v, %v", name, email, err)
+		}
+		for _, bad := range []string{"a", "a@b", "a@b.c\r\nBcc: x@y.z", "x <a@b.c>", "张三@example.com", "a@b.c, d@e.f", `"a b"@c.d`} {
+			if err := w.SetEmail(w.ctx, registrar, p.ID, bad); !errors.Is(err, identity.ErrEmail) {
+				t.Errorf("%q: %v", bad, err)
+			}
+		}
+		if err := w.SetEmail(w.ctx, actor.Actor{Subject: p.ID, Capacity: actor.Person}, p.ID, "a@b.cn"); err == nil {
+			t.Error("a person without a role set it")
+		}
+		w.must(w.SetEmail(w.ctx, registrar, p.ID, ""))
+		if _, email, err := w.Contact(w.ctx, p.ID); err != nil || email != "" {
+			t.Errorf("%v, %v", email, err)
+		}
+		w.must(w.Freeze(w.ctx, registrar, p.ID, "x"))
+		if _, _, err := w.Contact(w.ctx, p.ID); !errors.Is(err, identity.ErrFrozen) {
+			t.Errorf("mail to a frozen subject: %v", err)
+		}
+	})
+}

@@ -122,6 +122,19 @@ func (s Subject) mainIdentifier() Identifier {
 	return s.Identifiers[0]
 }
 
+// Contact returns the name of an active person or entity and where mail to it goes, "" for nowhere.
+func (s *Service) Contact(ctx context.Context, id string) (name string, email Number, err error) {
+	err = s.store.View(ctx, func(r R) error {
+		sub, err := r.Subject(id)
+		if err == nil {
+			err = sub.usable()
+		}
+		name, email = sub.Name, sub.Email
+		return err
+	})
+	return name, email, err
+}
+
 // Profile returns what may be released about an active subject under scopes that the caller has checked.
 func (s *Service) Profile(ctx context.Context, id string) (Profile, error) {
 	var p Profile

@@ -90,6 +90,8 @@ type SubjectChanges interface {
 	MoveSubject(id string, from, to State, now time.Time) error
 	// SetContact changes name and phone of a subject that is not closed, else ErrState.
 	SetContact(id, name string, phone Number, now time.Time) error
+	// SetEmail changes the e-mail address of a subject that is not closed, else ErrState; "" takes it away.
+	SetEmail(id string, email Number, now time.Time) error
 }
 
 // FactChanges changes evidence, posts and relations.

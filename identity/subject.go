@@ -33,6 +33,7 @@ type Subject struct {
 	Name        string // as in the register, NFC
 	State       State
 	Phone       Number       // E.164, "+8613800000011"; empty when unknown
+	Email       Number       // where reminders go; empty when unknown
 	Identifiers []Identifier // in force, oldest first
 	Registered  time.Time
 	Changed     time.Time

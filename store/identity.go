@@ -33,17 +33,23 @@ type identityTx struct{ *tx }
 
 const (
 	phoneColumn  = "subject.phone"
+	emailColumn  = "subject.email"
 	numberColumn = "subject_identifier.number"
-	subjectRow   = `SELECT id, kind, name, state, phone, registered_at, changed_at FROM subject`
+	subjectRow   = `SELECT id, kind, name, state, phone, email, registered_at, changed_at FROM subject`
 )
 
 func (t identityTx) scanSubject(s scanner) (sub identity.Subject, err error) {
-	var phone []byte
+	var phone, email []byte
 	var registered, changed int64
-	if err := s.Scan(&sub.ID, &sub.Kind, &sub.Name, &sub.State, &phone, &registered, &changed); err != nil {
+	if err := s.Scan(&sub.ID, &sub.Kind, &sub.Name, &sub.State, &phone, &email, &registered, &changed); err != nil {
 		return sub, err
 	}
 	clear, err := t.open(phoneColumn, sub.ID, phone)
+	if err != nil {
+		return sub, err
+	}
+	address, err := t.open(emailColumn, sub.ID, email)
+	sub.Email = identity.Number(address)
 	sub.Phone, sub.Registered, sub.Changed = identity.Number(clear), fromMicros(registered), fromMicros(changed)
 	return sub, err
 }
@@ -234,4 +240,16 @@ func (t identityTx) SetContact(id, name string, phone identity.Number, now time.
 	return t.change(identity.ErrState.With("subject %s is closed", id),
 		`UPDATE subject SET name = $2, name_key = $3, phone = $4, phone_index = $5, changed_at = $6 WHERE id = $1 AND state <> 'closed'`,
 		id, name, []byte(name), sealed, index, micros(now))
+}
+
+func (t identityTx) SetEmail(id string, email identity.Number, now time.Time) error {
+	var sealed []byte
+	if email != "" {
+		var err error
+		if sealed, err = t.seal(emailColumn, id, email.Reveal()); err != nil {
+			return err
+		}
+	}
+	return t.change(identity.ErrState.With("subject %s is closed", id),
+		`UPDATE subject SET email = $2, changed_at = $3 WHERE id = $1 AND state <> 'closed'`, id, sealed, micros(now))
 }

@@ -26,7 +26,7 @@ type sealedTable struct {
 
 // sealedTables is every sealed column there is; seal refuses others. The order is that of the work.
 var sealedTables = []sealedTable{
-	{name: "subject", id: "id", columns: map[string]string{"phone": phoneColumn}, indexed: "phone", index: "phone_index"},
+	{name: "subject", id: "id", columns: map[string]string{"phone": phoneColumn, "email": emailColumn}, indexed: "phone", index: "phone_index"},
 	{
 		name: "subject_identifier", id: "id", columns: map[string]string{"number": numberColumn},
 		indexed: "number", index: "number_index", also: []string{"type", "country"},
