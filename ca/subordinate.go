@@ -266,15 +266,20 @@ func (a *Authority) answered(ctx context.Context, q SubordinateAnswer) (s Subord
 		return err
 	})
 	for _, m := range all {
-		s, err := m.subordinate()
+		one, err := m.subordinate()
 		if err != nil {
 			return s, err
 		}
-		if r, err := certs.ParseRequest(s.Request); err == nil && certs.SameKey(r.PublicKey, cert.PublicKey) {
-			return s, nil
+		r, err := certs.ParseRequest(one.Request)
+		if err != nil || !certs.SameKey(r.PublicKey, cert.PublicKey) {
+			continue
 		}
+		if one.State == MotionRequested || one.State == MotionProposed {
+			return one, nil
+		}
+		s = one // done with; told when nothing else fits
 	}
-	if err == nil {
+	if err == nil && s.ID == "" {
 		err = ErrSubordinate.With("no request of ours has this certificate's key")
 	}
 	return s, err

@@ -94,7 +94,7 @@ func (t Terms) check() error {
 			return err
 		}
 	}
-	_, err := t.Names.constraints()
+	_, err := t.Names.Constraints()
 	return err
 }
 
@@ -109,8 +109,8 @@ var nameTypes = map[string]certs.OID{
 	"OU": certs.OIDOrganizationalUnit, "CN": certs.OIDCommonName,
 }
 
-// constraints gives the names in the form that a path is checked with; nil for none.
-func (n *Names) constraints() (*certs.NameConstraints, error) {
+// Constraints gives the names in the form that a path is checked with; nil for none.
+func (n *Names) Constraints() (*certs.NameConstraints, error) {
 	if n == nil {
 		return nil, nil
 	}
@@ -177,6 +177,6 @@ func (t Terms) For(c *certs.Certificate, at time.Time, ps ...Purpose) certs.Term
 	for _, p := range t.Policies {
 		out.Policies = append(out.Policies, certs.PolicyMapping{Issuer: p.Ours, Subject: p.Theirs})
 	}
-	out.Names, _ = t.Names.constraints() // check has found them good
+	out.Names, _ = t.Names.Constraints() // check has found them good
 	return out
 }
