@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime"
 	"slices"
@@ -89,10 +90,11 @@ type Authority struct {
 	profileCache
 	mu      sync.RWMutex
 	issuers map[string]*issuer
-	above   []superior    // of authorities of ours that others certified
-	seen    listCache     // what others publish, as parsed last
-	strange *rate.Limiter // time-stamps for the world
-	reports *rate.Limiter // of lost keys by whoever has one
+	above   []superior     // of authorities of ours that others certified
+	crossed map[string]int // how many cross certificates others issued for an authority of ours
+	seen    listCache      // what others publish, as parsed last
+	strange *rate.Limiter  // time-stamps for the world
+	reports *rate.Limiter  // of lost keys by whoever has one
 
 	ocsp *responder
 
@@ -153,11 +155,15 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 func (a *Authority) loadIssuers(ctx context.Context) error {
 	var stored []Issuer
 	var superiors []Superior
+	crossed := map[string]int{}
 	err := a.Store.View(ctx, func(r R) (err error) {
 		if stored, err = r.Issuers(); err != nil {
 			return err
 		}
-		superiors, err = r.Superiors()
+		if superiors, err = r.Superiors(); err != nil {
+			return err
+		}
+		crossed, err = crossedIn(r)
 		return err
 	})
 	if err != nil {
@@ -180,7 +186,7 @@ func (a *Authority) loadIssuers(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.issuers, a.above = loaded, above
+	a.issuers, a.above, a.crossed = loaded, above, crossed
 	a.ocsp.names.Store(nil)
 	return nil
 }
@@ -189,20 +195,24 @@ func (a *Authority) loadIssuers(ctx context.Context) error {
 func (a *Authority) Follow(ctx context.Context) error {
 	var stored []Issuer
 	var above []Superior
+	crossed := map[string]int{}
 	err := a.Store.View(ctx, func(r R) (err error) {
 		if stored, err = r.Issuers(); err != nil {
 			return err
 		}
-		above, err = r.Superiors()
+		if above, err = r.Superiors(); err != nil {
+			return err
+		}
+		crossed, err = crossedIn(r)
 		return err
 	})
-	if err != nil || a.knows(stored, above) {
+	if err != nil || a.knows(stored, above, crossed) {
 		return err
 	}
 	return a.loadIssuers(ctx)
 }
 
-func (a *Authority) knows(stored []Issuer, above []Superior) bool {
+func (a *Authority) knows(stored []Issuer, above []Superior, crossed map[string]int) bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	for _, i := range stored {
@@ -210,7 +220,7 @@ func (a *Authority) knows(stored []Issuer, above []Superior) bool {
 			return false
 		}
 	}
-	return len(stored) == len(a.issuers) && len(above) == len(a.above)
+	return len(stored) == len(a.issuers) && len(above) == len(a.above) && maps.Equal(crossed, a.crossed)
 }
 
 func (a *Authority) issuer(name string) *issuer {

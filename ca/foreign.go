@@ -293,6 +293,10 @@ func (a *Authority) bundledAuthorities(ctx context.Context) (all []bundle.Author
 	if err != nil {
 		return nil, err
 	}
+	crossed, err := a.crossCertificates(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range a.superiors() {
 		all = append(all, bundle.Authority{
 			Certificate: s.cert.Raw, Root: s.Root, Terms: bundle.Terms{Purposes: ownPurposes(), OnlyListed: true},
@@ -302,11 +306,25 @@ func (a *Authority) bundledAuthorities(ctx context.Context) (all []bundle.Author
 		return all, nil // a list that has ended names nobody any more
 	}
 	for _, e := range list.Entries {
-		for _, one := range e.Authorities() {
+		for _, one := range append(e.Authorities(), crossedInto(e, crossed)...) {
 			if !slices.ContainsFunc(all, func(b bundle.Authority) bool { return string(b.Certificate) == string(one.Certificate) }) {
 				all = append(all, one)
 			}
 		}
 	}
 	return all, nil
+}
+
+// crossedInto are the cross certificates of a listed CA: they stand in the bundle under the terms of its entry.
+func crossedInto(e bundle.TrustEntry, crossed []*certs.Certificate) (all []bundle.Authority) {
+	for _, c := range crossed {
+		for _, own := range e.Certificates {
+			cert, err := certs.ParseLenient(own.DER)
+			if err == nil && certs.SameKey(cert.PublicKey, c.PublicKey) && cert.Subject.Equal(c.Subject) {
+				all = append(all, bundle.Authority{Certificate: c.Raw, Entry: e.ID, Terms: e.Terms})
+				break
+			}
+		}
+	}
+	return all
 }

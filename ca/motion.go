@@ -101,11 +101,14 @@ func (a *Authority) change(w W, by actor.Actor, m Motion, act string, public map
 }
 
 func (m Motion) entry(by actor.Actor, act string, public map[string]string) audit.Entry {
-	facts := map[string]string{"motion": m.ID}
+	facts := map[string]string{}
+	if m.Kind != MotionCross { // there it is a name in other people's words
+		facts["about"] = m.Subject
+	}
 	for k, v := range public {
 		facts[k] = v
 	}
-	return audit.Entry{At: m.Changed, Actor: by, Action: string(m.Kind) + "." + act, Object: audit.Object{Kind: string(m.Kind), ID: m.Subject}, Public: facts}
+	return audit.Entry{At: m.Changed, Actor: by, Action: string(m.Kind) + "." + act, Object: audit.Object{Kind: string(m.Kind), ID: m.ID}, Public: facts}
 }
 
 // hexSM3 is how the record names content.

@@ -107,6 +107,9 @@ func (a *Authority) template(p *prepared, parent *issuer) (t certs.Template, err
 func (a *Authority) publish(t *certs.Template, issuer string, shard int, p *Profile) {
 	if p.AIA != wordNone && p.AIA != "ocsp" {
 		t.IssuerURLs = []string{a.BaseURL + "/ca/" + issuer + ".cer"}
+		if a.hasCross(issuer) {
+			t.IssuerURLs = append(t.IssuerURLs, a.BaseURL+"/ca/"+issuer+".p7c")
+		}
 	}
 	if p.NoStatus {
 		return
