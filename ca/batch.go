@@ -224,6 +224,9 @@ func (a *Authority) changeBatch(ctx context.Context, by actor.Actor, id, action 
 	if err != nil {
 		return err
 	}
+	if b.State == BatchLoading && action != "batch.cancel" {
+		return ErrBatchState.With("batch %s is %s", id, b.State)
+	}
 	err = a.Store.Update(ctx, func(w W) error {
 		n, err := change(w)
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // Limits of a batch's file.
 const (
-	MaxBatchFile = 64 << 20 // octets
+	MaxBatchFile = 48 << 20 // octets
 	MaxBatchRows = 100_000  // below the header
 	maxColumns   = 64
 	maxCell      = 16 << 10 // octets

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -41,6 +42,23 @@ func (a *Authority) WriteBatchResult(ctx context.Context, by actor.Actor, id str
 	return err
 }
 
+// maxPacked is how many rows' certificates one file has: what can be packed within the time of a request.
+const maxPacked = 10_000
+
+// packed goes through the rows behind one, as many as one file has.
+func (a *Authority) packed(ctx context.Context, by actor.Actor, id string, after int, do func(RowResult) error) error {
+	err := a.eachRow(ctx, by, RowFilter{Batch: id, After: after}, func(r RowResult) error {
+		if r.Number > after+maxPacked {
+			return io.EOF
+		}
+		return do(r)
+	})
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
 // eachRow goes through rows page by page.
 func (a *Authority) eachRow(ctx context.Context, by actor.Actor, f RowFilter, do func(RowResult) error) error {
 	for {
@@ -59,11 +77,11 @@ func (a *Authority) eachRow(ctx context.Context, by actor.Actor, f RowFilter, do
 
 // WriteBatchCertificates writes the certificates of a batch as one zip: ROW-SERIAL.pem for each, ROW-envelope.der for the
 // private key of an encryption certificate (SM2EnvelopedKey, which the holder's signing key opens), and chain.pem, the
-// issuers'. Its maker may, and officers.
-func (a *Authority) WriteBatchCertificates(ctx context.Context, by actor.Actor, id string, out io.Writer) error {
+// issuers'. It has the 10,000 rows behind after. Its maker may, and officers.
+func (a *Authority) WriteBatchCertificates(ctx context.Context, by actor.Actor, id string, after int, out io.Writer) error {
 	z := zip.NewWriter(out)
 	issuers := map[string]*certs.Certificate{}
-	err := a.eachRow(ctx, by, RowFilter{Batch: id}, func(r RowResult) error {
+	err := a.packed(ctx, by, id, after, func(r RowResult) error {
 		return a.packRow(ctx, by, r, z, issuers)
 	})
 	if err != nil {
@@ -109,9 +127,9 @@ func (a *Authority) packRow(ctx context.Context, by actor.Actor, r RowResult, z 
 	return err
 }
 
-// WriteBatchPEM writes the certificates of a batch as one text, by row.
-func (a *Authority) WriteBatchPEM(ctx context.Context, by actor.Actor, id string, out io.Writer) error {
-	return a.eachRow(ctx, by, RowFilter{Batch: id}, func(r RowResult) error {
+// WriteBatchPEM writes the certificates of a batch as one text, by row: of the 10,000 rows behind after.
+func (a *Authority) WriteBatchPEM(ctx context.Context, by actor.Actor, id string, after int, out io.Writer) error {
+	return a.packed(ctx, by, id, after, func(r RowResult) error {
 		var text bytes.Buffer
 		for _, serial := range r.Applied.Certificates {
 			chain, err := a.Chain(ctx, by, serial)

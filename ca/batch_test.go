@@ -172,7 +172,7 @@ func (w *world) results(b ca.Batch, issued int) {
 	w.t.Helper()
 	var table, packed, text bytes.Buffer
 	err := errors.Join(w.WriteBatchResult(w.t.Context(), clerk, b.ID, &table),
-		w.WriteBatchCertificates(w.t.Context(), clerk, b.ID, &packed), w.WriteBatchPEM(w.t.Context(), clerk, b.ID, &text))
+		w.WriteBatchCertificates(w.t.Context(), clerk, b.ID, 0, &packed), w.WriteBatchPEM(w.t.Context(), clerk, b.ID, 0, &text))
 	if err != nil {
 		w.t.Fatal(err)
 	}

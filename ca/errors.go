@@ -50,7 +50,7 @@ var (
 	ErrBatchFile = fault.New(fault.Invalid, "ca.batch-encoding",
 		"The file cannot be read as text. Save it as CSV in UTF-8 or GB18030.", "无法按文本读取文件。请另存为 UTF-8 或 GB18030 编码的 CSV。")
 	ErrBatchSize = fault.New(fault.Limited, "ca.batch-size",
-		"The file is too large: 64 MiB and 100,000 rows at most. Divide it.", "文件过大：最多 64 MiB、100000 行。请拆分后上传。")
+		"The file is too large: 48 MiB and 100,000 rows at most. Divide it.", "文件过大：最多 48 MiB、100000 行。请拆分后上传。")
 	ErrBatchEmpty = fault.New(fault.Invalid, "ca.batch-empty",
 		"The file has no rows. Put a header into the first line and one application into each further one.", "文件没有数据行。首行应为表头，其后每行一个申请。")
 	ErrBatchHeader = fault.New(fault.Invalid, "ca.batch-header",
