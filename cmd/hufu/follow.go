@@ -44,6 +44,9 @@ func (s *server) followKeys(ctx context.Context) error {
 	if err := s.db.Refresh(ctx); err != nil {
 		return err
 	}
+	if s.oidc == nil { // a key management centre alone
+		return nil
+	}
 	signing, err := s.tokenKeys(ctx)
 	if err != nil {
 		return err

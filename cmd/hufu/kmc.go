@@ -103,6 +103,9 @@ func (s *server) openCentre(ctx context.Context, clients []kmc.Client) (err erro
 
 // keyService is the key management centre as this server's authority uses it.
 func (s *server) keyService(ctx context.Context) (kmc.Service, error) {
+	if s.cfg.KMC.URL != "" {
+		return s.remoteCentre()
+	}
 	if err := s.openCentre(ctx, []kmc.Client{{Name: kmc.Local}}); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 type initCommand struct {
 	place
+	Roles string `help:"Parts to make: all (default), kmc for a key management centre that stands alone, or all-but-kmc." placeholder:"LIST"`
 	founder
 }
 
@@ -24,11 +25,18 @@ func (c *initCommand) Run(con *console) error {
 	if err != nil {
 		return err
 	}
+	parts, err := rolesOf(c.Roles, cfg)
+	if err != nil {
+		return err
+	}
 	withFounder, err := c.given()
 	if err != nil {
 		return err
 	}
-	s, err := open(con.ctx, cfg, openOptions{create: true, migrate: true, wait: deviceWait, log: newLog(con.err, slog.LevelWarn)})
+	if withFounder && parts == rolesKMC {
+		return errRoles.With("a key management centre alone has no persons")
+	}
+	s, err := open(con.ctx, cfg, openOptions{roles: parts, create: true, migrate: true, wait: deviceWait, log: newLog(con.err, slog.LevelWarn)})
 	if err != nil {
 		return err
 	}
@@ -55,6 +63,10 @@ func (p place) again(cfg Config) string {
 
 // tell shows what others must know to trust this server.
 func (c *initCommand) tell(con *console, s *server) error {
+	if s.ca == nil {
+		fmt.Fprintf(con.out, "log key:          %s\n", s.logKey)
+		return nil
+	}
 	names, chain := s.ca.Issuers()
 	for _, name := range names {
 		fmt.Fprintf(con.out, "authority %-8s %s, until %s, SM3 %x\n", name, chain[name].Subject, chain[name].NotAfter.Format(time.DateOnly), chain[name].Fingerprint())

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-
-	"hufu/internal/fault"
 )
 
 // place is where a server's configuration and data are; commands that open one share it.
@@ -18,14 +16,11 @@ type serveCommand struct {
 	place
 	Demo     bool   `help:"Fill with a sample province and show the guided story at /. For trying only."`
 	Listen   string `help:"Address to listen on (default localhost:8480)." placeholder:"HOST:PORT"`
-	Roles    string `help:"Roles to serve; only all is built so far." default:"all"`
+	Roles    string `help:"Parts to serve: all (default), kmc, or all-but-kmc where kmc.url says where the key management centre is." placeholder:"LIST"`
 	Insecure bool   `help:"Serve plain HTTP on an address that is not loopback, behind a proxy that ends TLS."`
 	Verbose  bool   `help:"Log more." xor:"log"`
 	Quiet    bool   `help:"Log warnings and errors only." xor:"log"`
 }
-
-var errRoles = fault.New(fault.Invalid, "roles",
-	"Only --roles all is built so far. Leave --roles out.", "目前只支持 --roles all，请去掉该参数。")
 
 func (c *serveCommand) config() (Config, error) {
 	if c.Roles != "all" {
@@ -51,6 +46,10 @@ func (c *serveCommand) Run(con *console) error {
 	if err != nil {
 		return err
 	}
+	parts, err := rolesOf(c.Roles, cfg)
+	if err != nil {
+		return err
+	}
 	level := slog.LevelInfo
 	if c.Verbose {
 		level = slog.LevelDebug
@@ -69,7 +68,7 @@ func (c *serveCommand) Run(con *console) error {
 	if c.Demo {
 		fmt.Fprintln(con.out, "Preparing the sample province … 正在准备示例数据 …")
 	}
-	s, err := open(con.ctx, cfg, openOptions{create: c.Demo, migrate: c.Demo, demo: c.Demo, wait: deviceWait, log: newLog(con.err, level)})
+	s, err := open(con.ctx, cfg, openOptions{roles: parts, create: c.Demo, migrate: c.Demo, demo: c.Demo, wait: deviceWait, log: newLog(con.err, level)})
 	if con.stopped(err) { // stopped while it was opening; the next start goes on
 		fmt.Fprintln(con.out, "Stopped. 已停止。")
 		return nil
