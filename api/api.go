@@ -15,6 +15,7 @@ import (
 	"hufu/audit"
 	"hufu/audit/webhook"
 	"hufu/ca"
+	"hufu/ca/enrol"
 	"hufu/certs"
 	"hufu/identity"
 	"hufu/identity/login"
@@ -41,17 +42,18 @@ type Verifier interface {
 
 // Config is what New needs. A service that this process does not run stays nil; its routes do not exist then.
 type Config struct {
-	Tokens   Tokens
-	CA       *ca.Authority
-	People   *identity.Service
-	Logins   *login.Service
-	Clients  *oidc.Provider
-	Seals    *seal.Service
-	Licences *licence.Service
-	Audit    *audit.Log
-	Keys     *keys.Keys
-	Verifier Verifier
-	Webhooks *webhook.Service
+	Tokens    Tokens
+	CA        *ca.Authority
+	People    *identity.Service
+	Logins    *login.Service
+	Clients   *oidc.Provider
+	Seals     *seal.Service
+	Licences  *licence.Service
+	Audit     *audit.Log
+	Keys      *keys.Keys
+	Verifier  Verifier
+	Enrolment *enrol.Service
+	Webhooks  *webhook.Service
 	// WebhookKey returns the certificate that signs its messages and those above it; needed with Webhooks.
 	WebhookKey func(ctx context.Context) ([]*certs.Certificate, error)
 

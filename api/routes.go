@@ -75,6 +75,7 @@ func (a *API) nouns() []noun {
 			{"GET /api/v1/audit/entries/{id}/proof", anyone, text("获取审计记录的日志证明", "Get the log's proof of an entry"), on(a.entryProof)},
 			{"POST /api/v1/subjects/{id}/erasure", "super administrator", text("销毁主体的个人信息密钥（不可恢复）", "Destroy the key of a subject's personal data in the record, for ever"), on(a.erase)},
 		}},
+		{"enrolment", text("设备注册", "Enrolment of devices"), a.Enrolment != nil, a.enrolmentRoutes()},
 		{"subscriptions", text("事件订阅", "Subscriptions to events"), a.Webhooks != nil, a.webhookRoutes()},
 		{"verifications", text("验证", "Verification"), a.Verifier != nil, []route{
 			{"POST /api/v1/verifications", anyone, text("验证 OFD 文件、印章、签名或证照二维码", "Verify an OFD document, seal, signature or licence QR text"), on(a.verify, costs(10), takes(fileBody, "application/octet-stream", "multipart/form-data"))},

@@ -10,8 +10,10 @@ import (
 
 // certCommands are about applications for certificates and what comes of them, by the API of a running server.
 type certCommands struct {
-	List certListCommand `cmd:"" help:"List applications, newest first. Example: hufu cert list --state submitted"`
-	Show certShowCommand `cmd:"" help:"Show an application. Example: hufu cert show ID"`
+	List   certListCommand `cmd:"" help:"List applications, newest first. Example: hufu cert list --state submitted"`
+	Secret secretCommands  `cmd:"" help:"Work with the secrets with which devices enrol by CMP or EST."`
+	RA     raCommands      `cmd:"" name:"ra" help:"Work with registration clients."`
+	Show   certShowCommand `cmd:"" help:"Show an application. Example: hufu cert show ID"`
 }
 
 // application is what the API says of one.

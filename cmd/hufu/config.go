@@ -27,6 +27,8 @@ type Config struct {
 	URL string `yaml:"url"`
 	// TLS names certificate chain and key, PEM files.
 	TLS TLS `yaml:"tls"`
+	// Enrolment is how devices enrol by CMP and EST.
+	Enrolment Enrolment `yaml:"enrolment,omitempty"`
 	// Insecure serves plain HTTP on an address that is not loopback, behind a proxy that ends TLS.
 	Insecure bool `yaml:"insecure"`
 	// Database is "sqlite:PATH" or "postgres://…". Empty: the file hufu.db in Data.
@@ -70,6 +72,16 @@ type Config struct {
 type TLS struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
+	// AskClient asks peers for a certificate, so that devices re-enrol by EST with theirs. Browsers ask their users then.
+	AskClient bool `yaml:"ask_client"`
+}
+
+// Enrolment is how devices enrol by CMP and EST.
+type Enrolment struct {
+	// Rate is how many requests a second one address, and one reference number, may make; ten times as many at once.
+	Rate float64 `yaml:"rate,omitempty"`
+	// MustConfirm lets no device do without the confirmation of its certificate by CMP.
+	MustConfirm bool `yaml:"must_confirm,omitempty"`
 }
 
 var errConfig = fault.New(fault.Invalid, "config",
@@ -189,9 +201,6 @@ func (c *Config) check() error {
 		return err
 	}
 	if err := c.checkTSA(); err != nil {
-		return err
-	}
-	if err := c.KMC.check(); err != nil {
 		return err
 	}
 	return c.checkDevices()

@@ -48,9 +48,12 @@ func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 	if err := s.openWebhooks(); err != nil {
 		return err
 	}
+	if err := s.openEnrolment(); err != nil {
+		return err
+	}
 	if s.api, err = api.New(api.Config{
 		Tokens: s.oidc, CA: s.ca, People: s.identity, Logins: s.login, Clients: s.oidc, Seals: s.seals, Licences: s.licences, Audit: s.audit,
-		Keys: s.keys, Verifier: verifier{s}, Webhooks: s.webhooks, WebhookKey: s.webhookKey, URL: s.cfg.URL, RemoteIP: remoteIP(s.cfg.proxies()), Log: s.log, Now: s.now,
+		Keys: s.keys, Verifier: verifier{s}, Enrolment: s.enrol, Webhooks: s.webhooks, WebhookKey: s.webhookKey, URL: s.cfg.URL, RemoteIP: remoteIP(s.cfg.proxies()), Log: s.log, Now: s.now,
 	}); err != nil {
 		return err
 	}
@@ -101,6 +104,9 @@ func (s *server) routes(ctx context.Context) (http.Handler, error) {
 	mux.Handle("/pki/log/", s.audit.Handler())
 	mux.Handle("/pki/", s.ca.Handler())
 	mux.Handle("/trust/", s.ca.Handler())
+	mux.Handle("/.well-known/cmp", s.enrol.Handler())
+	mux.Handle("/.well-known/cmp/", s.enrol.Handler())
+	mux.Handle("/.well-known/est/", s.enrol.Handler())
 	mux.Handle("/.well-known/", s.oidc.Handler())
 	mux.Handle("/oauth2/", s.oidc.Handler())
 	mux.Handle("/api/", s.api.Handler())

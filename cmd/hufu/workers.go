@@ -10,6 +10,7 @@ import (
 
 	"hufu/audit/tree"
 	"hufu/ca"
+	"hufu/ca/enrol"
 	"hufu/identity"
 	"hufu/identity/login"
 	"hufu/internal/fault"
@@ -23,14 +24,6 @@ func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 	background.Go(func() { s.stayAlive(ctx) })
 	background.Go(func() { s.rounds(ctx) })
 	background.Go(func() { s.follow(ctx) })
-	if s.kmc != nil {
-		background.Go(func() { s.kmc.Run(ctx, s.log) })
-	}
-	if s.roles == rolesKMC {
-		background.Go(func() { s.jobs(ctx) })
-		background.Go(func() { s.schedule(ctx) })
-		return
-	}
 	background.Go(func() { s.followStatus(ctx) })
 	background.Go(func() { s.followProfiles(ctx) })
 	for range 2 {
@@ -132,9 +125,6 @@ func (s *server) guarded(f func() error) (err error) {
 
 // jobHandlers maps kinds of durable jobs to what they do. Each may run more than once.
 func (s *server) jobHandlers() map[string]jobHandler {
-	if s.roles == rolesKMC {
-		return s.jobsAlone()
-	}
 	return map[string]jobHandler{
 		ca.JobList: func(ctx context.Context, job *store.Job) error {
 			full, err := s.ca.PublishShard(ctx, job.Key)
@@ -165,8 +155,9 @@ func (s *server) jobHandlers() map[string]jobHandler {
 			}
 			return s.refreshBundle(ctx)
 		},
-		keys.JobRotate: func(ctx context.Context, job *store.Job) error { return s.keys.Advance(ctx, job.Key) },
-		login.JobEnded: func(ctx context.Context, job *store.Job) error { return s.oidc.SessionEnded(ctx, job.Payload) },
+		enrol.JobSettle: func(ctx context.Context, job *store.Job) error { return s.enrol.Settle(ctx, job.Key) },
+		keys.JobRotate:  func(ctx context.Context, job *store.Job) error { return s.keys.Advance(ctx, job.Key) },
+		login.JobEnded:  func(ctx context.Context, job *store.Job) error { return s.oidc.SessionEnded(ctx, job.Payload) },
 	}
 }
 
@@ -178,9 +169,6 @@ type task struct {
 }
 
 func (s *server) tasks() []task {
-	if s.roles == rolesKMC {
-		return s.tasksAlone()
-	}
 	return []task{
 		{"lists", 10 * time.Minute, s.ca.Refresh},
 		{"root-lists", 24 * time.Hour, s.warnOfRootLists},
@@ -192,6 +180,7 @@ func (s *server) tasks() []task {
 		{"recover-licences", 5 * time.Minute, func(ctx context.Context) error { _, err := s.licences.Recover(ctx, false); return err }},
 		{"recoveries", 10 * time.Minute, s.tidyCentre},
 		{"prune-logins", 24 * time.Hour, s.login.Prune},
+		{"prune-enrolment", 24 * time.Hour, s.enrol.Prune},
 		{"purge-grants", time.Hour, s.purgeGrants},
 	}
 }
