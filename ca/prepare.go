@@ -116,6 +116,9 @@ func (a *Authority) publish(t *certs.Template, issuer string, shard int, p *Prof
 	}
 	if p.CDP != wordNone {
 		t.CRLPoints = []string{a.listURL(issuer, shard)}
+		if p.Delta {
+			t.FreshestCRL = []string{a.deltaURL(issuer, shard)}
+		}
 	}
 	answered := p.AIA != wordNone && p.AIA != "issuer"
 	if o := a.profile("ocsp"); answered && o != nil && p.Issuer == o.Issuer { // whoever certifies the responder is whom it answers for (RFC 6960, 4.2.2.2)

@@ -111,7 +111,9 @@ func (a *Authority) ImportProfile(ctx context.Context, by actor.Actor, in Profil
 		return ProfileReview{}, err
 	}
 	var review ProfileReview
-	if review.Sample, err = a.Sample(p, in.Facts); err != nil {
+	if review.Sample, err = a.Sample(p, in.Facts); errors.Is(err, ErrFacts) || errors.Is(err, ErrRequest) {
+		return ProfileReview{}, wrongProfile("for invented people, %w", err)
+	} else if err != nil {
 		return ProfileReview{}, err
 	}
 	change := func(r R) error {
@@ -162,7 +164,7 @@ func (a *Authority) guard(p *Profile) error {
 		return ErrProfileGuard.With("profiles of authorities and services come with the program")
 	}
 	if err := p.fits(a.profile(p.Pair)); err != nil {
-		return errProfile.With("%w", err)
+		return wrongProfile("%w", err)
 	}
 	return nil
 }
@@ -260,4 +262,25 @@ func (a *Authority) ProfileVersions(ctx context.Context, by actor.Actor, name st
 
 func mayReadProfiles(by actor.Actor) error {
 	return by.Require(actor.RoleBusinessAdmin, actor.RoleSuperAdmin, actor.RoleAuditAdmin, actor.RoleRegistrar, actor.RoleApprover)
+}
+
+// ProfileVersion returns one version with its text; version 0 is the one in force.
+func (a *Authority) ProfileVersion(ctx context.Context, by actor.Actor, name string, version int) (ProfileVersion, error) {
+	all, err := a.ProfileVersions(ctx, by, name)
+	if err != nil {
+		return ProfileVersion{}, err
+	}
+	if version == 0 {
+		p := a.profile(name)
+		if p == nil {
+			return ProfileVersion{}, ErrProfile.With("no version of profile %q is in force", name)
+		}
+		version = p.Version
+	}
+	for _, v := range all {
+		if v.Version == version {
+			return v, nil
+		}
+	}
+	return ProfileVersion{}, ErrProfile.With("version %d of profile %q", version, name)
 }

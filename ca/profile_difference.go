@@ -31,7 +31,7 @@ func CompareProfiles(before, after []byte) ([]Difference, error) {
 	for i, text := range [][]byte{before, after} {
 		var tree any
 		if err := yaml.Unmarshal(text, &tree); err != nil {
-			return nil, errProfile.With("%w", err)
+			return nil, wrongProfile("%w", err)
 		}
 		fields[i] = map[string]string{}
 		flatten(fields[i], "", tree, 0)

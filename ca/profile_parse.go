@@ -5,30 +5,36 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 
 	"hufu/internal/fault"
 )
 
-var errProfile = fault.New(fault.Invalid, "ca.profile",
-	"The certificate profile is wrong. Correct what is named and try again.", "证书模板有误。请更正所指内容后重试。")
+// wrongProfile refuses a profile and says why, to its author: nothing but the own text is in it.
+func wrongProfile(format string, args ...any) *fault.Error {
+	why := fmt.Errorf(format, args...)
+	text := strings.Join(strings.Fields(why.Error()), " ")
+	return fault.New(fault.Invalid, "ca.profile",
+		"The certificate profile is wrong: "+text+". Correct it and try again.", "证书模板有误："+text+"。请更正后重试。").With("%w", why)
+}
 
 // maxProfile bounds the text of a profile, in octets.
 const maxProfile = 64 << 10
 
 // ParseProfile reads one profile, strictly: an unknown key, a wrong word or a certificate that could not be built is
-// ErrProfile's sibling "ca.profile", naming the field. Whether its pair exists is not looked at: see CheckPairs.
+// the refusal "ca.profile", naming the field. Whether its pair exists is not looked at.
 func ParseProfile(text []byte) (*Profile, error) {
 	if len(text) > maxProfile {
-		return nil, errProfile.With("a profile has at most %d octets", maxProfile)
+		return nil, wrongProfile("a profile has at most %d octets", maxProfile)
 	}
 	p := &Profile{text: bytes.Clone(text)}
 	if err := yaml.UnmarshalWithOptions(text, p, yaml.Strict()); err != nil {
-		return nil, errProfile.With("%w", err)
+		return nil, wrongProfile("%s", yaml.FormatError(err, false, false))
 	}
 	if err := p.compile(); err != nil {
-		return nil, errProfile.With("%w", err)
+		return nil, wrongProfile("%w", err)
 	}
 	return p, nil
 }
@@ -38,26 +44,26 @@ func ParseProfile(text []byte) (*Profile, error) {
 func ParseProfiles(files fs.FS, folder string) (map[string]*Profile, error) {
 	names, err := fs.Glob(files, path.Join(folder, "*.yaml"))
 	if err != nil || len(names) == 0 {
-		return nil, errProfile.With("no profiles in %q: %w", folder, err)
+		return nil, wrongProfile("no profiles in %q: %w", folder, err)
 	}
 	profiles := make(map[string]*Profile, len(names))
 	for _, name := range names {
 		text, err := fs.ReadFile(files, name)
 		if err != nil {
-			return nil, errProfile.With("read profile: %w", err)
+			return nil, wrongProfile("read profile: %w", err)
 		}
 		p, err := ParseProfile(text)
 		if err != nil {
 			return nil, fmt.Errorf("profile %s: %w", name, err)
 		}
 		if profiles[p.Name] != nil {
-			return nil, errProfile.With("profile %s: another file has the name %q", name, p.Name)
+			return nil, wrongProfile("profile %s: another file has the name %q", name, p.Name)
 		}
 		profiles[p.Name] = p
 	}
 	for _, p := range profiles {
 		if err := p.fits(profiles[p.Pair]); err != nil {
-			return nil, errProfile.With("profile %s: %w", p.Name, err)
+			return nil, wrongProfile("profile %s: %w", p.Name, err)
 		}
 	}
 	return profiles, nil

@@ -209,7 +209,7 @@ func dumpExtension(c *certs.Certificate, e certs.Extension) string {
 	case certs.OIDAuthorityKeyID:
 		return fmt.Sprintf("authority key identifier: %x", c.AuthorityKeyID)
 	case certs.OIDCertificatePolicies:
-		return fmt.Sprintf("policies: %v", c.Policies)
+		return "policies:" + policyWords(c.Policies)
 	case certs.OIDSubjectAltName:
 		return fmt.Sprintf("alternative names: %v %v %v %v", c.AltNames.DNS, c.AltNames.IP, c.AltNames.Email, c.AltNames.URI)
 	case certs.OIDCRLDistributionPoints:
@@ -225,6 +225,17 @@ func dumpExtension(c *certs.Certificate, e certs.Extension) string {
 	}
 }
 
+func policyWords(all []certs.Policy) string {
+	var b strings.Builder
+	for _, p := range all {
+		b.WriteString(" " + string(p.ID))
+		if p.CPS+p.Notice != "" {
+			b.WriteString(" (" + strings.TrimSpace(p.CPS+" "+p.Notice) + ")")
+		}
+	}
+	return b.String()
+}
+
 func usageWords(usage certs.KeyUsage) (words []string) {
 	for word, bit := range usageBits {
 		if usage&bit != 0 {
@@ -233,4 +244,21 @@ func usageWords(usage certs.KeyUsage) (words []string) {
 	}
 	slices.SortFunc(words, func(x, y string) int { return int(usageBits[x]) - int(usageBits[y]) })
 	return words
+}
+
+// SampleAlone makes a sample without an authority: what issues it is invented, too.
+func SampleAlone(p *Profile, facts map[string]string, now func() time.Time) (Sample, error) {
+	a := &Authority{Config: Config{
+		BaseURL: "http://localhost:8480/pki", Instance: 1, Shards: 1, Now: now, Pseudonyms: noPseudonyms{},
+		Profiles: map[string]*Profile{p.Name: p},
+	}, issuers: map[string]*issuer{}}
+	a.profiles.Store(&profileSet{force: a.Profiles})
+	return a.Sample(p, facts)
+}
+
+// noPseudonyms are those of no installation.
+type noPseudonyms struct{}
+
+func (noPseudonyms) Pseudonym(kind, number string) (string, error) {
+	return Pseudonym(nil, kind, number), nil
 }

@@ -16,6 +16,8 @@ import (
 
 type caCommands struct {
 	Ceremony ceremonyCommands `cmd:"" help:"Hold a key ceremony (密钥仪式): a root whose key k of n custodians share."`
+	Recovery recoveryCommands `cmd:"" help:"Recover encryption keys from escrow (密钥恢复), k of n officers approving."`
+	Profile  profileCommands  `cmd:"" help:"Work with certificate profiles (证书模板) and their versions."`
 }
 
 type ceremonyCommands struct {
