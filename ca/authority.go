@@ -79,6 +79,7 @@ type Config struct {
 	// without it the operator keeps the clock right.
 	Time   TimeSource
 	People People // optional: without it actors are taken at the edge's word, and nobody gets mail
+	Mailer Mailer // optional: without it nobody is reminded
 	// Client calls other authorities: their lists, and those that issue for us. It bounds addresses. Optional: none is called.
 	Client *http.Client
 	Now    func() time.Time

@@ -30,8 +30,8 @@ var (
 type People interface {
 	// MayAct refuses an actor who may not act (any more) in the capacity: frozen, closed, post or representation ended.
 	MayAct(ctx context.Context, by actor.Actor) error
-	// Address returns where mail about a holder's certificates goes, and the holder's name.
-	Address(ctx context.Context, holder string) (address, name string, err error)
+	// Address returns where mail about a holder's certificates goes; "" for nowhere, also of holders that are not active.
+	Address(ctx context.Context, holder string) (string, error)
 }
 
 // Life is what a profile says about the life of its certificates.

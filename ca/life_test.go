@@ -33,11 +33,11 @@ func (p people) MayAct(_ context.Context, by actor.Actor) error {
 	return nil
 }
 
-func (p people) Address(_ context.Context, holder string) (address, name string, err error) {
+func (p people) Address(_ context.Context, holder string) (string, error) {
 	if holder == "p1" {
-		return "wang@example.com", "王小雅", nil
+		return "wang@example.com", nil
 	}
-	return "", "", nil
+	return "", nil
 }
 
 // issued gives the citizen a pair of certificates for a new key.

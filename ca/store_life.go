@@ -143,11 +143,15 @@ type BlockedKeyW interface {
 
 // ReminderR finds what to remind holders of.
 type ReminderR interface {
-	// EndingCertificates lists certificates of a profile that end after the given one (by end, then serial) and at or before a
+	// EndingCertificates lists certificates that end after the given one (by end, then serial) and at or before a
 	// time, in this order.
 	EndingCertificates(after EndPosition, until time.Time, limit int) ([]Found, error)
 	// RefusesReminders tells whether a holder wants none.
 	RefusesReminders(holder string) (bool, error)
+	// ReminderPosition tells up to where the certificates were looked at for a number of days; zero at first.
+	ReminderPosition(days int) (EndPosition, error)
+	// ReminderDue tells whether a mail was noted and not sent yet.
+	ReminderDue(serial []byte, days int) (bool, error)
 }
 
 // EndPosition is a place in the order of ends.
@@ -162,4 +166,7 @@ type ReminderW interface {
 	AddReminder(serial []byte, days int, at time.Time) (bool, error)
 	// RefuseReminders sets whether a holder wants none.
 	RefuseReminders(holder string, refuse bool, at time.Time) error
+	SetReminderPosition(days int, p EndPosition) error
+	// SetReminded notes that a mail was sent.
+	SetReminded(serial []byte, days int, at time.Time) error
 }

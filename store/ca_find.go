@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -102,5 +103,32 @@ func (t caTx) RefuseReminders(holder string, refuse bool, at time.Time) error {
 		return err
 	}
 	_, err := t.exec(`INSERT INTO ca_reminder_refusal (holder, at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, holder, micros(at))
+	return err
+}
+
+func (t caTx) ReminderPosition(days int) (p ca.EndPosition, err error) {
+	var at int64
+	err = t.one([]any{&at, &p.Serial}, `SELECT not_after, serial FROM ca_reminder_position WHERE days = $1`, days)
+	if errors.Is(err, errNoRow) {
+		return ca.EndPosition{}, nil
+	}
+	p.NotAfter = fromMicros(at)
+	return p, err
+}
+
+func (t caTx) SetReminderPosition(days int, p ca.EndPosition) error {
+	_, err := t.exec(`INSERT INTO ca_reminder_position (days, not_after, serial) VALUES ($1, $2, $3)
+		ON CONFLICT (days) DO UPDATE SET not_after = excluded.not_after, serial = excluded.serial`, days, micros(p.NotAfter), octets(p.Serial))
+	return err
+}
+
+func (t caTx) ReminderDue(serial []byte, days int) (bool, error) {
+	var n int
+	err := t.one([]any{&n}, `SELECT COUNT(*) FROM ca_reminder WHERE serial = $1 AND days = $2 AND sent_at = 0`, serial, days)
+	return n > 0, err
+}
+
+func (t caTx) SetReminded(serial []byte, days int, at time.Time) error {
+	_, err := t.exec(`UPDATE ca_reminder SET sent_at = $3 WHERE serial = $1 AND days = $2`, serial, days, micros(at))
 	return err
 }

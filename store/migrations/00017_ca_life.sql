@@ -41,10 +41,18 @@ CREATE UNIQUE INDEX ca_application_replaces ON ca_application (replaces) WHERE r
 
 -- Which mails went into the queue: one per certificate and threshold, for ever.
 CREATE TABLE ca_reminder (
-    serial BYTEA  NOT NULL,
-    days   BIGINT NOT NULL,
-    at     BIGINT NOT NULL,
+    serial  BYTEA  NOT NULL,
+    days    BIGINT NOT NULL,
+    at      BIGINT NOT NULL,
+    sent_at BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (serial, days)
+);
+
+-- Up to where certificates were looked at, by their ends, for each number of days before the end.
+CREATE TABLE ca_reminder_position (
+    days      BIGINT NOT NULL PRIMARY KEY,
+    not_after BIGINT NOT NULL,
+    serial    BYTEA  NOT NULL
 );
 
 -- Holders who want no reminders.
@@ -59,6 +67,7 @@ ALTER TABLE subject ADD COLUMN email BYTEA;
 -- +goose Down
 ALTER TABLE subject DROP COLUMN email;
 DROP TABLE ca_reminder_refusal;
+DROP TABLE ca_reminder_position;
 DROP TABLE ca_reminder;
 DROP INDEX ca_application_replaces;
 DROP TABLE ca_blocked_key;
