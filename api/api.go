@@ -16,6 +16,7 @@ import (
 	"hufu/audit/webhook"
 	"hufu/ca"
 	"hufu/ca/enrol"
+	"hufu/ca/kmc"
 	"hufu/certs"
 	"hufu/identity"
 	"hufu/identity/login"
@@ -50,6 +51,7 @@ type Config struct {
 	Seals     *seal.Service
 	Licences  *licence.Service
 	Audit     *audit.Log
+	Centre    *kmc.Front // the key management centre
 	Keys      *keys.Keys
 	Verifier  Verifier
 	Enrolment *enrol.Service

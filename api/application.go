@@ -234,6 +234,8 @@ type issuedView struct {
 	Certificates []CertificateView `json:"certificates" doc:"The signing certificate first, then the encryption certificate if the profile has a pair"`
 	Chain        string            `json:"chain" doc:"The issuers' certificates in PEM, the root last"`
 	Envelope     []byte            `json:"envelope,omitempty" doc:"Private key of the encryption certificate, enveloped to the signing key (SM2EnvelopedKey, GB/T 35276), DER in base64"`
+	Response     []byte            `json:"response,omitempty" doc:"Both certificates with the enveloped key (GM/T 0092), DER in base64"`
+	CFCA         string            `json:"cfca,omitempty" doc:"In place of envelope and response: private key of the encryption certificate for the temporary key of a request in the form of CFCA"`
 }
 
 func (a *API) issue(ctx context.Context, by actor.Actor, in *IDInput) (*body[issuedView], error) {
@@ -251,14 +253,16 @@ func (a *API) handOver(ctx context.Context, by actor.Actor, app ca.Application, 
 	if err != nil {
 		return nil, err
 	}
-	out := &body[issuedView]{issuedView{Application: viewApplication(app), Envelope: app.Envelope}}
+	out := &body[issuedView]{issuedView{Application: viewApplication(app)}}
+	var leaves []*certs.Certificate
 	for _, serial := range app.Certificates {
 		chain, err := a.CA.Chain(ctx, by, serial)
 		if err != nil {
 			return nil, err
 		}
+		leaves = append(leaves, chain[0])
 		out.Body.Certificates = append(out.Body.Certificates, viewCertificate(chain[0]))
 		out.Body.Chain = string(pems(chain[1:]))
 	}
-	return out, nil
+	return out, out.Body.deliverPair(leaves, app.Envelope)
 }

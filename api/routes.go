@@ -13,6 +13,7 @@ func (a *API) nouns() []noun {
 		{"certificates", text("证书", "Certificates"), a.CA != nil && a.Audit != nil, []route{
 			{"GET /api/v1/certificates/{serial}/proof", anyone, text("获取证书的日志证明", "Get the log's proofs about a certificate"), on(a.certificateProof)},
 		}},
+		{"recoveries", text("加密密钥与恢复", "Encryption keys and their recovery"), a.CA != nil && a.Centre != nil, a.recoveryRoutes()},
 		{"seals", text("电子印章", "Seals"), a.Seals != nil, []route{
 			{"GET /api/v1/seal-styles", anyone, text("列出印章规格", "List the forms of round seals"), on(a.listStyles)},
 			{"POST /api/v1/seals", "seal officer, whoever acts for the owner", text("申请制章", "Apply for a seal"), on(a.applySeal, created)},

@@ -203,6 +203,9 @@ func (c *Config) check() error {
 	if err := c.checkTSA(); err != nil {
 		return err
 	}
+	if err := c.KMC.check(); err != nil {
+		return err
+	}
 	return c.checkDevices()
 }
 

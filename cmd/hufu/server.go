@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,8 +47,10 @@ type server struct {
 	// firstSample: this start is the first of a demonstration in this data folder.
 	firstSample bool
 
-	device    hsm.Device // all devices as one
-	watch     *watch     // how each of them is
+	roles     roles
+	tls       *tls.Config // of the listener, where it asks for certificates; else what the configuration names
+	device    hsm.Device  // all devices as one
+	watch     *watch      // how each of them is
 	db        *store.DB
 	keys      *keys.Keys
 	audit     *audit.Log
@@ -77,6 +81,7 @@ type server struct {
 
 // openOptions say how a server is opened.
 type openOptions struct {
+	roles   roles         // empty: all that the configuration has here
 	create  bool          // make data folder and key store when they are missing
 	migrate bool          // bring the schema up to date; else an older one is refused
 	demo    bool          // fill with the sample province
@@ -93,7 +98,7 @@ func open(ctx context.Context, cfg Config, o openOptions) (*server, error) {
 	if err := selftest.Check(); err != nil {
 		return nil, errSelfTest.With("%w", err)
 	}
-	s := &server{cfg: cfg, log: o.log, now: time.Now, name: rand.Text()}
+	s := &server{cfg: cfg, log: o.log, now: time.Now, name: rand.Text(), roles: o.roles}
 	_, err := os.Stat(sampleFile(cfg))
 	s.firstSample = o.demo && errors.Is(err, os.ErrNotExist)
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
@@ -104,10 +109,14 @@ func open(ctx context.Context, cfg Config, o openOptions) (*server, error) {
 }
 
 func (s *server) build(ctx context.Context, o openOptions) error {
-	for _, floor := range []func(context.Context, openOptions) error{
+	floors := []func(context.Context, openOptions) error{
 		s.claimSample, s.openDevice, s.openStore, s.joinNodes, s.openKeys, s.openAudit, s.openIdentity, s.openAuthority, s.openSeals, s.openLicences,
 		s.recoverAll, s.openDemo, s.openEdges,
-	} {
+	}
+	if s.roles == rolesKMC {
+		floors = s.floorsAlone()
+	}
+	for _, floor := range floors {
 		if err := floor(ctx, o); err != nil {
 			return err
 		}
@@ -179,11 +188,13 @@ func (s *server) Run(ctx context.Context, l net.Listener) error {
 
 	web := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, TLSConfig: s.cfg.tlsConfig(), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		IdleTimeout: 2 * time.Minute, TLSConfig: cmp.Or(s.tls, s.cfg.tlsConfig()), MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	done := make(chan error, 1)
 	go func() {
-		if s.cfg.TLS.Certificate != "" {
+		if s.tls != nil {
+			done <- web.ServeTLS(l, "", "")
+		} else if s.cfg.TLS.Certificate != "" {
 			done <- web.ServeTLS(l, s.cfg.TLS.Certificate, s.cfg.TLS.Key)
 		} else {
 			done <- web.Serve(l)

@@ -24,6 +24,14 @@ func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 	background.Go(func() { s.stayAlive(ctx) })
 	background.Go(func() { s.rounds(ctx) })
 	background.Go(func() { s.follow(ctx) })
+	if s.kmc != nil {
+		background.Go(func() { s.kmc.Run(ctx, s.log) })
+	}
+	if s.roles == rolesKMC {
+		background.Go(func() { s.jobs(ctx) })
+		background.Go(func() { s.schedule(ctx) })
+		return
+	}
 	background.Go(func() { s.followStatus(ctx) })
 	background.Go(func() { s.followProfiles(ctx) })
 	for range 2 {
@@ -125,6 +133,9 @@ func (s *server) guarded(f func() error) (err error) {
 
 // jobHandlers maps kinds of durable jobs to what they do. Each may run more than once.
 func (s *server) jobHandlers() map[string]jobHandler {
+	if s.roles == rolesKMC {
+		return s.jobsAlone()
+	}
 	return map[string]jobHandler{
 		ca.JobList: func(ctx context.Context, job *store.Job) error {
 			full, err := s.ca.PublishShard(ctx, job.Key)
@@ -169,6 +180,9 @@ type task struct {
 }
 
 func (s *server) tasks() []task {
+	if s.roles == rolesKMC {
+		return s.tasksAlone()
+	}
 	return []task{
 		{"lists", 10 * time.Minute, s.ca.Refresh},
 		{"root-lists", 24 * time.Hour, s.warnOfRootLists},
