@@ -57,10 +57,7 @@ func (a *Authority) enter(ctx context.Context, by actor.Actor, q Request, then f
 			return known, err
 		}
 	}
-	now := a.Now().UTC()
-	app := Application{
-		ID: rand.Text(), Act: q.Act, Replaces: q.Replaces, Maker: by, Batch: q.batch, Key: q.Key, At: now, Steps: []Step{step("submit", by, now, "")},
-	}
+	app := a.newApplication(by, q)
 	if q.Draft {
 		app.Steps[0].Act = "draft"
 		err = app.sketch(p, q)
@@ -92,6 +89,14 @@ func (a *Authority) enter(ctx context.Context, by actor.Actor, q Request, then f
 	return app, nil
 }
 
+// newApplication is an application to be submitted, before anything of the request was looked at.
+func (a *Authority) newApplication(by actor.Actor, q Request) Application {
+	now := a.Now().UTC()
+	return Application{
+		ID: rand.Text(), Act: q.Act, Replaces: q.Replaces, Maker: by, Batch: q.batch, Key: q.Key, At: now, Steps: []Step{step("submit", by, now, "")},
+	}
+}
+
 // offered returns the profile that a request names, if the actor may apply under it for that holder.
 func (a *Authority) offered(by actor.Actor, q Request) (*Profile, error) {
 	p := a.profile(q.Profile)
@@ -104,19 +109,25 @@ func (a *Authority) offered(by actor.Actor, q Request) (*Profile, error) {
 // complete checks a request in full and puts it into the application, which is Submitted then, or Approved where the profile
 // needs no officer and all its evidence is there.
 func (a *Authority) complete(ctx context.Context, by actor.Actor, app *Application, q Request, evidence []Evidence) error {
+	_, err := a.completed(ctx, by, app, q, evidence)
+	return err
+}
+
+// completed is complete; it returns what the certificate would be, if it were made now.
+func (a *Authority) completed(ctx context.Context, by actor.Actor, app *Application, q Request, evidence []Evidence) (*prepared, error) {
 	p := a.profile(q.Profile)
 	request, spki, err := a.checkRequest(p, q)
 	if err == nil {
 		err = p.checkFacts(by, q)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	app.Profile, app.ProfileVersion, app.Holder, app.Organization, app.Facts = p.Name, p.Version, q.Holder, q.Organization, q.Facts
 	app.Request, app.SPKI, app.State = request.Raw, spki, Submitted
 	holder, err := a.holder(ctx, p, *app)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if automatic(by, p, q, holder) && (q.renewal.vouched() || len(lacking(p, evidence)) == 0) {
 		app.State, app.DecidedAt = Approved, a.Now().UTC()
@@ -126,7 +137,7 @@ func (a *Authority) complete(ctx context.Context, by actor.Actor, app *Applicati
 	if err == nil {
 		err = a.replaces(ctx, *app, prepared)
 	}
-	return err // what could not be issued is refused now, not after the approval
+	return prepared, err // what could not be issued is refused now, not after the approval
 }
 
 // step is one that was taken now.
@@ -236,7 +247,12 @@ func keyFree(r R, p *Profile, app Application) error {
 	if err != nil {
 		return err
 	}
-	if err := keyNotBlocked(r, request.RawSPKI); err != nil {
+	return keyFreeFor(r, p, app, request.RawSPKI)
+}
+
+// keyFreeFor is keyFree for whoever has parsed the request.
+func keyFreeFor(r R, p *Profile, app Application, spki []byte) error {
+	if err := keyNotBlocked(r, spki); err != nil {
 		return err
 	}
 	owner, err := r.KeyOwner(app.SPKI)

@@ -83,11 +83,14 @@ type Config struct {
 	// Client calls other authorities: their lists, and those that issue for us. It bounds addresses. Optional: none is called.
 	Client *http.Client
 	Now    func() time.Time
+	// Issuing is how many issuances may be under way at once; more are refused with ErrCrowded. Optional: 256.
+	Issuing int
 }
 
 // Authority signs. It is safe for concurrent use.
 type Authority struct {
 	Config
+	flow *flow
 	profileCache
 	mu      sync.RWMutex
 	issuers map[string]*issuer
@@ -142,8 +145,11 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 	if c.TimeStampAccuracy <= 0 {
 		c.TimeStampAccuracy = time.Second
 	}
+	if c.Issuing <= 0 {
+		c.Issuing = defaultIssuing
+	}
 	a := &Authority{
-		Config: c, ocsp: newResponder(c.OCSP), issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
+		Config: c, flow: newFlow(c.Store, c.Issuing), ocsp: newResponder(c.OCSP), issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
 		reports: rate.NewLimiter(10, 50),
 		strange: rate.NewLimiter(rate.Limit(c.TimeStampRate), int(max(1, 10*c.TimeStampRate))),
 	}

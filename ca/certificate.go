@@ -29,15 +29,22 @@ func (a *Authority) Chain(ctx context.Context, by actor.Actor, serial string) ([
 	if err != nil {
 		return nil, err
 	}
-	chain := []*certs.Certificate{leaf}
-	for name := record.Issuer; ; {
+	above, err := a.issuersOf(leaf, record.Issuer)
+	return append([]*certs.Certificate{leaf}, above...), err
+}
+
+// issuersOf returns the certificates above one, the root last.
+func (a *Authority) issuersOf(leaf *certs.Certificate, issuer string) (chain []*certs.Certificate, err error) {
+	last := leaf
+	for name := issuer; ; {
 		i := a.issuer(name)
 		if i == nil {
-			return nil, ErrIssuer.With("issuer %q of %s is not loaded", name, serial)
+			return nil, ErrIssuer.With("issuer %q of %s is not loaded", name, leaf.SerialHex())
 		}
-		if chain[len(chain)-1].SerialHex() != i.cert.SerialHex() {
+		if last.SerialHex() != i.cert.SerialHex() {
 			chain = append(chain, i.cert)
 		}
+		last = i.cert
 		if i.Subordinate() {
 			return append(chain, a.chainAbove(i.cert)...), nil
 		}

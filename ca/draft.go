@@ -28,30 +28,36 @@ func (a *Authority) drafts(ctx context.Context, by actor.Actor, app Application)
 	if p.Pair == "" {
 		return out, nil, nil
 	}
-	pair := a.profile(p.Pair)
+	encryption, envelope, err := a.pairDraft(ctx, by, out[0], app)
+	return append(out, encryption), envelope, err
+}
+
+// pairDraft is the encryption certificate that comes with a signing certificate, and the private key enveloped to the holder.
+func (a *Authority) pairDraft(ctx context.Context, by actor.Actor, d draft, app Application) (encryption draft, envelope []byte, err error) {
+	pair := a.profile(d.profile.Pair)
 	if pair == nil {
-		return nil, nil, ErrProfile.With("profile %q was withdrawn", p.Pair)
+		return draft{}, nil, ErrProfile.With("profile %q was withdrawn", d.profile.Pair)
 	}
-	signing, ok := request.PublicKey.(*ecdsa.PublicKey)
+	signing, ok := d.public.(*ecdsa.PublicKey)
 	if !ok || !gm.IsSM2(signing) {
-		return nil, nil, ErrKeyKind.With("an encryption pair needs an SM2 signing key")
+		return draft{}, nil, ErrKeyKind.With("an encryption pair needs an SM2 signing key")
 	}
-	temporary, err := temporaryKey(request)
+	temporary, err := temporaryKey(d.asked)
 	if err != nil {
-		return nil, nil, err
+		return draft{}, nil, err
 	}
 	key, err := a.encryptionKey(ctx, by, app, KeyOrder{
-		Request: app.ID, Signing: signing, Temporary: temporary, Authority: p.Issuer, Profile: pair.Name, Subject: app.Holder,
+		Request: app.ID, Signing: signing, Temporary: temporary, Authority: d.profile.Issuer, Profile: pair.Name, Subject: app.Holder,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("encryption key: %w", err)
+		return draft{}, nil, fmt.Errorf("encryption key: %w", err)
 	}
 	if certs.SameKey(key.Public, signing) {
-		return nil, nil, ErrKeyUsed.With("the encryption key is the signing key")
+		return draft{}, nil, ErrKeyUsed.With("the encryption key is the signing key")
 	}
-	encryption := draftOf(pair, request, holder, app)
+	encryption = draftOf(pair, d.asked, d.holder, app)
 	encryption.public = key.Public
-	return append(out, encryption), key.Envelope, nil
+	return encryption, key.Envelope, nil
 }
 
 // encryptionKey returns the encryption key of a pair: a new one, or for a renewal the one that there was.

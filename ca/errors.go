@@ -36,6 +36,8 @@ var (
 		"Give one of the reasons that a certificate can be revoked for.", "请从可选的吊销原因中选择一个。")
 	ErrIssuer = fault.New(fault.Unavailable, "ca.issuer",
 		"The issuing authority cannot sign now. Try again later; your application is kept.", "签发机构暂时无法签名，请稍后再试；您的申请已保留。")
+	ErrCrowded = fault.New(fault.Unavailable, "ca.crowded",
+		"Too many certificates are being issued at this moment. Try again in a few seconds.", "当前签发请求过多，请几秒后再试。")
 	ErrOffline = fault.New(fault.Unavailable, "ca.offline",
 		"The key of this authority is with its custodians. Call them together for: hufu ca ceremony sign-crl, or new-issuing.", "该机构的密钥由密钥保管员共同保管。请召集保管员执行 hufu ca ceremony sign-crl 或 new-issuing。")
 	ErrOnline = fault.New(fault.Conflict, "ca.online",

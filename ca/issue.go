@@ -28,41 +28,54 @@ type signed struct {
 	cert *certs.Certificate
 }
 
-// reserve stores what will be signed, before it is signed (commit 1).
+// reserve stores what will be signed, before it is signed (commit 1), for what no application is made for.
 func (a *Authority) reserve(ctx context.Context, by actor.Actor, all []*prepared, application string) ([]*reserved, error) {
-	now := a.Now()
 	err := a.Store.Update(ctx, func(w W) error {
-		if err := a.inForce(w, a.issuer(all[0].issuer)); err != nil { // a pair has one issuer
+		if err := a.inForce(w, a.issuer(all[0].issuer)); err != nil {
 			return err
 		}
-		for _, p := range all {
-			if err := claimKey(w, p); err != nil {
-				return err
-			}
-			hash := gm.SM3(p.tbs)
-			if err := w.Reserve(Reservation{
-				Serial: p.serial, Issuer: p.issuer, Application: application, Profile: p.profile.Name,
-				TBS: p.tbs, TBSHash: hash[:], Shard: p.shard, At: now,
-			}); err != nil {
-				return err
-			}
-			if err := w.Record(audit.Entry{
-				At: now, Actor: by, Action: "certificate.reserve", Object: audit.Object{Kind: "certificate", ID: hex.EncodeToString(p.serial)},
-				Public: map[string]string{"issuer": p.issuer, "profile": p.profile.Name, "tbs_sm3": hex.EncodeToString(hash[:])},
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
+		return a.reserveIn(w, by, all, application)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reserve serial: %w", err)
 	}
+	return hold(all), nil
+}
+
+func hold(all []*prepared) []*reserved {
 	out := make([]*reserved, len(all))
 	for i, p := range all {
 		out[i] = &reserved{prepared: *p}
 	}
-	return out, nil
+	return out
+}
+
+// reserveIn claims keys and reserves serials in the caller's transaction.
+func (a *Authority) reserveIn(w W, by actor.Actor, all []*prepared, application string) error {
+	now := a.Now()
+	for _, p := range all {
+		if err := claimKey(w, p); err != nil {
+			return err
+		}
+		hash := gm.SM3(p.tbs)
+		r := Reservation{
+			Serial: p.serial, Issuer: p.issuer, Application: application, Profile: p.profile.Name,
+			TBS: p.tbs, TBSHash: hash[:], Shard: p.shard, At: now,
+		}
+		if p.application != "" {
+			r.Use = p.profile.use()
+		}
+		if err := w.Reserve(r); err != nil {
+			return err
+		}
+		if err := w.Record(audit.Entry{
+			At: now, Actor: by, Action: "certificate.reserve", Object: audit.Object{Kind: "certificate", ID: hex.EncodeToString(p.serial)},
+			Public: map[string]string{"issuer": p.issuer, "profile": p.profile.Name, "tbs_sm3": hex.EncodeToString(hash[:])},
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // claimKey binds the key to the holder and the profile's use, in the transaction that reserves the serial.
@@ -72,11 +85,7 @@ func claimKey(w W, p *prepared) error {
 		return err
 	}
 	hash := gm.SM3(spki)
-	free, err := w.ClaimKey(hash[:], KeyOwner{Holder: p.holder.ID, Use: p.profile.use()})
-	if err == nil && !free {
-		err = ErrKeyUsed.With("key %x for holder %s as %s", hash, p.holder.ID, p.profile.use())
-	}
-	return err
+	return w.ClaimKey(hash[:], KeyOwner{Holder: p.holder.ID, Use: p.profile.use()})
 }
 
 var errSpent = errors.New("a reservation is signed at most once")
@@ -111,15 +120,8 @@ func (r *reserved) sign(key crypto.Signer) (*signed, error) {
 	return &signed{r, der, cert}, nil
 }
 
-// finish stores a signed certificate in the caller's transaction (commit 2).
+// finish stores a signed certificate in the caller's transaction (commit 2), unless its reservation was voided.
 func (a *Authority) finish(w W, by actor.Actor, s *signed) error {
-	done, err := w.FinishReservation(s.issuer, s.serial)
-	if err != nil {
-		return err
-	}
-	if !done {
-		return ErrState.With("reservation %x was voided meanwhile", s.serial)
-	}
 	spki := gm.SM3(s.cert.RawSPKI)
 	now := a.Now()
 	if err := w.AddCertificate(Record{
@@ -142,74 +144,165 @@ func (a *Authority) Issue(ctx context.Context, by actor.Actor, id string) (Appli
 	return a.issueUnder(ctx, by, id, "")
 }
 
-// issueUnder issues under a given authority, "" for the youngest that the profile names.
+// issueUnder issues under a given authority, "" for the youngest that the profile names. Who asks while another call
+// issues for the application waits for what that comes to.
 func (a *Authority) issueUnder(ctx context.Context, by actor.Actor, id, authority string) (Application, error) {
-	app, err := a.Application(ctx, by, id)
-	if err != nil || app.State == Issued || app.State == Delivered {
-		return app, err
+	for range maxWaits {
+		app, err := a.Application(ctx, by, id)
+		if err != nil || app.State == Issued || app.State == Delivered {
+			return app, err
+		}
+		if app.State != Approved {
+			return app, ErrState.With("application %s is %s", id, app.State)
+		}
+		mine, err := a.flow.claim(ctx, id)
+		if err != nil {
+			return app, err
+		}
+		if !mine {
+			continue
+		}
+		i := &issuance{by: by, app: app}
+		err = a.issueOnce(ctx, i, authority)
+		a.flow.release(id)
+		if err != nil {
+			return i.app, fmt.Errorf("issue application %s: %w", id, err)
+		}
+		return i.app, nil
 	}
-	if app.State != Approved {
-		return app, ErrState.With("application %s is %s", id, app.State)
-	}
-	drafts, envelope, err := a.drafts(ctx, by, app)
+	return Application{}, ErrState.With("application %s is being issued by others, without end", id)
+}
+
+// maxWaits bounds how many other calls for one application somebody waits for.
+const maxWaits = 8
+
+// issueOnce is issueUnder for an application that is approved and nobody else's here.
+func (a *Authority) issueOnce(ctx context.Context, i *issuance, authority string) error {
+	p, err := a.flow.enter()
 	if err != nil {
-		return app, fmt.Errorf("issue application %s: %w", id, err)
+		return err
 	}
+	defer p.leave()
+	drafts, envelope, err := a.drafts(ctx, i.by, i.app)
+	if err != nil {
+		return err
+	}
+	i.envelope = envelope
 	parent, _ := a.newestIssuer(drafts[0].profile.Issuer)
 	if authority != "" {
 		parent = a.issuer(authority)
 	}
 	if parent == nil {
-		return app, ErrIssuer.With("issuer %q does not exist", drafts[0].profile.Issuer)
+		return ErrIssuer.With("issuer %q does not exist", drafts[0].profile.Issuer)
 	}
-	key, err := a.key(ctx, parent)
-	if err != nil {
-		return app, err
-	}
-	var ready []*prepared
 	for _, d := range drafts {
-		p, err := a.prepare(d, parent)
-		if err != nil {
-			return app, fmt.Errorf("issue application %s: %w", id, err)
-		}
-		ready = append(ready, p)
-	}
-	if err := a.replaces(ctx, app, ready[0]); err != nil {
-		return app, fmt.Errorf("issue application %s: %w", id, err)
-	}
-	held, err := a.reserve(ctx, by, ready, id)
-	if err != nil {
-		return app, err
-	}
-	certificates := make([]*signed, len(held))
-	for i, r := range held {
-		if certificates[i], err = r.sign(key); err != nil {
-			return app, fmt.Errorf("issue application %s: %w", id, err)
-		}
-	}
-	err = a.Store.Update(ctx, func(w W) error {
-		var serials []string
-		for _, s := range certificates {
-			if err := a.finish(w, by, s); err != nil {
-				return err
-			}
-			serials = append(serials, hex.EncodeToString(s.serial))
-		}
-		done, err := w.SetIssued(id, serials, envelope)
-		if err == nil && !done {
-			err = ErrState.With("application %s was issued by another call meanwhile", id)
-		}
-		if err == nil {
-			err = a.issued(w, app)
-		}
-		app.State, app.Certificates, app.Envelope = Issued, serials, envelope
+		ready, err := a.prepare(d, parent)
 		if err != nil {
 			return err
 		}
-		return a.tellCentre(w, certificates)
-	})
-	if err != nil {
-		return Application{}, fmt.Errorf("issue application %s: %w", id, err)
+		i.ready = append(i.ready, ready)
 	}
-	return app, nil
+	if err := a.replaces(ctx, i.app, i.ready[0]); err != nil {
+		return err
+	}
+	i.parent = parent
+	return a.carryOut(ctx, p, i)
+}
+
+// issuance is an application on its way to its certificates.
+type issuance struct {
+	by       actor.Actor
+	app      Application
+	parent   *issuer
+	ready    []*prepared // the holder's own certificate first
+	envelope []byte
+	store    share // stores the application along with the reservation, where it is new
+	made     []*signed
+	voided   []Reservation // of an earlier try
+}
+
+// carryOut makes commit 1, signs, and makes commit 2.
+func (a *Authority) carryOut(ctx context.Context, p *passage, i *issuance) error {
+	key, err := a.key(ctx, i.parent)
+	if err != nil {
+		return err
+	}
+	if err := p.reserve(ctx, func(w *together) error { return a.beginIssuance(w, i) }); err != nil {
+		return fmt.Errorf("reserve serial: %w", err)
+	}
+	for _, r := range i.voided {
+		a.statusChanged(r.Issuer, r.Serial)
+	}
+	for _, r := range hold(i.ready) {
+		if err := ctx.Err(); err != nil {
+			return err // nothing was signed for this one; the reservation is swept up
+		}
+		s, err := r.sign(key)
+		if err != nil {
+			return err
+		}
+		i.made = append(i.made, s)
+	}
+	done := i.app
+	done.State, done.Envelope = Issued, i.envelope
+	for _, s := range i.made {
+		done.Certificates = append(done.Certificates, hex.EncodeToString(s.serial))
+	}
+	if err := p.finish(ctx, func(w *together) error { return a.endIssuance(w, i, done) }); err != nil {
+		return err
+	}
+	i.app = done
+	return nil
+}
+
+// beginIssuance is commit 1 of an issuance. What an earlier try reserved is voided: perhaps it was signed.
+func (a *Authority) beginIssuance(w *together, i *issuance) error {
+	if !w.sound[i.parent.Name] {
+		if err := a.inForce(w, i.parent); err != nil {
+			return err
+		}
+		w.sound[i.parent.Name] = true
+	}
+	if i.store != nil {
+		if err := i.store(w); err != nil {
+			return err
+		}
+	} else if err := a.voidEarlier(w, i); err != nil {
+		return err
+	}
+	return a.reserveIn(w, i.by, i.ready, i.app.ID)
+}
+
+// voidEarlier voids what this node, which issues for the application no more, or a node that is gone has reserved for it.
+func (a *Authority) voidEarlier(w W, i *issuance) error {
+	earlier, err := w.ReservationsOf(i.app.ID)
+	if err != nil {
+		return err
+	}
+	i.voided = earlier
+	for _, r := range earlier {
+		if r.Serial[0] != a.Instance && r.At.After(a.Now().Add(-reservationLife)) {
+			return ErrState.With("application %s is being issued by node %d", i.app.ID, r.Serial[0])
+		}
+		if _, _, err := a.voidReserved(w, i.by, r, certs.ReasonCessationOfOperation); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endIssuance is commit 2 of an issuance.
+func (a *Authority) endIssuance(w *together, i *issuance, done Application) error {
+	for _, s := range i.made {
+		if err := a.finish(w, i.by, s); err != nil {
+			return err
+		}
+	}
+	if err := w.SetIssued(done.ID, done.Certificates, done.Envelope); err != nil {
+		return err
+	}
+	if err := a.issued(w, i.app); err != nil {
+		return err
+	}
+	return a.tellCentre(w, i.made)
 }

@@ -17,6 +17,7 @@ type Reservation struct {
 	Serial      []byte
 	Issuer      string
 	Application string
+	Use         string // of the key: an application has one reservation for each; "" where there is no application
 	Profile     string
 	TBS         []byte
 	TBSHash     []byte // SM3
@@ -56,6 +57,8 @@ type CertificateR interface {
 	KeyOwner(spki []byte) (KeyOwner, error)
 	// Reservations lists those made before a time, oldest first.
 	Reservations(before time.Time, limit int) ([]Reservation, error)
+	// ReservationsOf lists those that an application has.
+	ReservationsOf(application string) ([]Reservation, error)
 }
 
 // CertificateFilter narrows a list; zero fields do not.
@@ -66,15 +69,18 @@ type CertificateFilter struct {
 	Limit   int
 }
 
-// CertificateW changes certificates.
+// CertificateW changes certificates. What Reserve, AddCertificate and ClaimKey refuse may come out when the transaction ends.
 type CertificateW interface {
 	AddIssuer(i Issuer) error
+	// Reserve stores what will be signed: ErrState for a serial that is reserved, and for a second one of an application
+	// and use.
 	Reserve(r Reservation) error
 	// FinishReservation removes a reservation, once: false when it is not there any more.
 	FinishReservation(issuer string, serial []byte) (bool, error)
+	// AddCertificate puts a certificate in the place of its reservation: ErrState when that is not there any more.
 	AddCertificate(r Record) error
-	// ClaimKey binds a key to one holder and use for ever: false when it is bound otherwise or blocked.
-	ClaimKey(spki []byte, o KeyOwner) (bool, error)
+	// ClaimKey binds a key to one holder and use for ever: ErrKeyUsed when it is bound otherwise or blocked.
+	ClaimKey(spki []byte, o KeyOwner) error
 	// BlockKey makes ClaimKey refuse a key for ever, whether it was claimed before or not.
 	BlockKey(spki []byte, at time.Time) error
 }

@@ -163,11 +163,7 @@ func (a *Authority) keepRequest(ctx context.Context, by actor.Actor, s Subordina
 	m.State = MotionRequested
 	hash := gm.SM3(spki)
 	err = a.Store.Update(ctx, func(w W) error {
-		free, err := w.ClaimKey(hash[:], KeyOwner{Holder: "authority:" + s.Name, Use: "certify"})
-		if err == nil && !free {
-			err = ErrKeyUsed.With("key of authority %q", s.Name)
-		}
-		if err != nil {
+		if err := w.ClaimKey(hash[:], KeyOwner{Holder: "authority:" + s.Name, Use: "certify"}); err != nil {
 			return err
 		}
 		if err := w.AddMotion(m); err != nil {

@@ -50,15 +50,26 @@ func (t auditTx) Keys() (audit.Keys, error) {
 	return audit.Keys{Wrap: k.Subjects, Tag: k.Rows, OldTags: k.OtherRows}, nil
 }
 
-// SubjectKey returns the key under the current key of keys, under whichever it is stored.
+// SubjectKey returns the key under the current key of keys, under whichever it is stored. A transaction that records many
+// acts of one subject asks once.
 func (t auditTx) SubjectKey(subject string) (wrapped []byte, found bool, err error) {
-	row := subjectKeyRow{subject: subject}
-	err = t.one([]any{&row.wrapped, &row.version}, `SELECT wrapped, version FROM audit_key WHERE subject = $1`, subject)
-	if errors.Is(err, errNoRow) {
-		return nil, false, nil
+	row, known := t.subjects[subject]
+	if !known {
+		row.subject = subject
+		err = t.aside([]any{&row.wrapped, &row.version}, `SELECT wrapped, version FROM audit_key WHERE subject = $1`, subject)
+		if errors.Is(err, errNoRow) {
+			return nil, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if t.subjects == nil {
+			t.subjects = map[string]subjectKeyRow{}
+		}
+		t.subjects[subject] = row
 	}
-	if err != nil || len(row.wrapped) == 0 {
-		return row.wrapped, err == nil, err
+	if len(row.wrapped) == 0 {
+		return row.wrapped, true, nil
 	}
 	k, err := t.current()
 	if err != nil {
@@ -79,6 +90,7 @@ func (t auditTx) AddSubjectKey(subject string, wrapped []byte, at time.Time) err
 }
 
 func (t auditTx) DestroySubjectKey(subject string, at time.Time) error {
+	delete(t.subjects, subject)
 	_, err := t.exec(`
 		INSERT INTO audit_key (subject, wrapped, created, destroyed) VALUES ($1, $2, $3, $3)
 		ON CONFLICT (subject) DO UPDATE SET wrapped = excluded.wrapped,

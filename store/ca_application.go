@@ -62,15 +62,21 @@ func (t caTx) AddApplication(a ca.Application) error {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	_, err := t.exec(`INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
+	return t.later(statement{
+		query: `INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
 			maker, maker_detail, steps, batch, request_key, at, decided_at, certificates)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, '')`,
-		a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, octets(a.Request), octets(a.SPKI), string(a.State), string(a.Act), a.Replaces,
-		a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt))
-	if duplicate(err) {
-		return ca.ErrState.With("application of %s with key %q is there already", a.Maker, a.Key)
-	}
-	return err
+		args: []any{
+			a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, octets(a.Request), octets(a.SPKI), string(a.State), string(a.Act), a.Replaces,
+			a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt),
+		},
+		judge: func(_ int64, err error) error {
+			if duplicate(err) {
+				return ca.ErrState.With("application of %s with key %q is there already", a.Maker, a.Key)
+			}
+			return err
+		},
+	})
 }
 
 func (t caTx) ChangeApplication(a ca.Application, from ca.State) (bool, error) {
@@ -89,8 +95,15 @@ func (t caTx) ChangeApplication(a ca.Application, from ca.State) (bool, error) {
 	return n == 1, err
 }
 
-func (t caTx) SetIssued(id string, serials []string, envelope []byte) (bool, error) {
-	n, err := t.exec(`UPDATE ca_application SET state = 'issued', certificates = $2, envelope = $3, revision = revision + 1 WHERE id = $1 AND state = 'approved'`,
-		id, strings.Join(serials, " "), envelope)
-	return n == 1, err
+func (t caTx) SetIssued(id string, serials []string, envelope []byte) error {
+	return t.later(statement{
+		query: `UPDATE ca_application SET state = 'issued', certificates = $2, envelope = $3, revision = revision + 1 WHERE id = $1 AND state = 'approved'`,
+		args:  []any{id, strings.Join(serials, " "), envelope},
+		judge: func(n int64, err error) error {
+			if err == nil && n != 1 {
+				err = ca.ErrState.With("application %s was issued by another call meanwhile", id)
+			}
+			return err
+		},
+	})
 }

@@ -56,11 +56,19 @@ func (t caTx) KeyOwner(spki []byte) (o ca.KeyOwner, err error) {
 	return o, caMissing(err, "key %x", spki)
 }
 
-func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) (bool, error) {
-	n, err := t.exec(`INSERT INTO ca_key (spki, holder, purpose) VALUES ($1, $2, $3)
-		ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
-		WHERE ca_key.holder = excluded.holder AND ca_key.purpose = excluded.purpose AND ca_key.blocked = 0`, spki, o.Holder, o.Use)
-	return n == 1, err
+func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) error {
+	return t.later(statement{
+		query: `INSERT INTO ca_key (spki, holder, purpose) VALUES ($1, $2, $3)
+			ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
+			WHERE ca_key.holder = excluded.holder AND ca_key.purpose = excluded.purpose AND ca_key.blocked = 0`,
+		args: []any{spki, o.Holder, o.Use},
+		judge: func(n int64, err error) error {
+			if err == nil && n != 1 {
+				err = ca.ErrKeyUsed.With("key %x for holder %s as %s", spki, o.Holder, o.Use)
+			}
+			return err
+		},
+	})
 }
 
 func (t caTx) BlockKey(spki []byte, at time.Time) error {
@@ -69,11 +77,11 @@ func (t caTx) BlockKey(spki []byte, at time.Time) error {
 	return err
 }
 
-const caReservationQuery = `SELECT serial, issuer, application, profile, tbs, tbs_sm3, at, shard FROM ca_reserved `
+const caReservationQuery = `SELECT serial, issuer, application, purpose, profile, tbs, tbs_sm3, at, shard FROM ca_reserved `
 
 func scanReservation(s scanner) (r ca.Reservation, err error) {
 	var at int64
-	err = s.Scan(&r.Serial, &r.Issuer, &r.Application, &r.Profile, &r.TBS, &r.TBSHash, &at, &r.Shard)
+	err = s.Scan(&r.Serial, &r.Issuer, &r.Application, &r.Use, &r.Profile, &r.TBS, &r.TBSHash, &at, &r.Shard)
 	r.At = fromMicros(at)
 	return r, err
 }
@@ -82,23 +90,47 @@ func (t caTx) Reservations(before time.Time, limit int) ([]ca.Reservation, error
 	return list(t.tx, scanReservation, caReservationQuery+`WHERE at < $1 ORDER BY at LIMIT $2`, micros(before), limit)
 }
 
+func (t caTx) ReservationsOf(application string) ([]ca.Reservation, error) {
+	return list(t.tx, scanReservation, caReservationQuery+`WHERE application = $1 AND purpose <> ''`, application)
+}
+
 func (t caTx) Reserve(r ca.Reservation) error {
-	_, err := t.exec(`INSERT INTO ca_reserved (serial, issuer, application, profile, tbs, tbs_sm3, at, shard) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		r.Serial, r.Issuer, r.Application, r.Profile, r.TBS, r.TBSHash, micros(r.At), r.Shard)
-	return err
+	return t.later(statement{
+		query: `INSERT INTO ca_reserved (serial, issuer, application, purpose, profile, tbs, tbs_sm3, at, shard) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		args:  []any{r.Serial, r.Issuer, r.Application, r.Use, r.Profile, r.TBS, r.TBSHash, micros(r.At), r.Shard},
+		judge: func(_ int64, err error) error {
+			if duplicate(err) {
+				err = ca.ErrState.With("serial %x, or application %s to %s, is reserved already: %w", r.Serial, r.Application, r.Use, err)
+			}
+			return err
+		},
+	})
 }
 
 func (t caTx) FinishReservation(issuer string, serial []byte) (bool, error) {
-	n, err := t.exec(`DELETE FROM ca_reserved WHERE serial = $1 AND issuer = $2`, serial, issuer)
+	n, err := t.exec(caEndReservation, serial, issuer)
 	return n == 1, err
 }
 
+const caEndReservation = `DELETE FROM ca_reserved WHERE serial = $1 AND issuer = $2`
+
 func (t caTx) AddCertificate(r ca.Record) error {
-	if _, err := t.exec(`INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		r.Serial, r.Issuer, r.Application, r.Profile, r.Holder, r.SPKI, micros(r.NotBefore), micros(r.NotAfter), r.Shard, micros(r.IssuedAt)); err != nil {
+	ended := statement{query: caEndReservation, args: []any{r.Serial, r.Issuer}, judge: func(n int64, err error) error {
+		if err == nil && n != 1 {
+			err = ca.ErrState.With("reservation %x was voided meanwhile", r.Serial)
+		}
 		return err
+	}}
+	status := statement{
+		query: `INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		args: []any{r.Serial, r.Issuer, r.Application, r.Profile, r.Holder, r.SPKI, micros(r.NotBefore), micros(r.NotAfter), r.Shard, micros(r.IssuedAt)},
 	}
-	_, err := t.exec(`INSERT INTO ca_certificate_der (serial, der) VALUES ($1, $2)`, r.Serial, r.DER)
-	return err
+	octets := statement{query: `INSERT INTO ca_certificate_der (serial, der) VALUES ($1, $2)`, args: []any{r.Serial, r.DER}}
+	for _, s := range []statement{ended, status, octets} {
+		if err := t.later(s); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -112,7 +112,7 @@ func (db *DB) Turn(ctx context.Context) (turn int64, err error) {
 }
 
 func (t *tx) turn() (turn int64, err error) {
-	if err := t.one([]any{&turn}, `SELECT number FROM key_turn WHERE id = 1`); err != nil {
+	if err := t.aside([]any{&turn}, `SELECT number FROM key_turn WHERE id = 1`); err != nil {
 		return 0, fmt.Errorf("read the turn of the keys: %w", err)
 	}
 	return turn, nil

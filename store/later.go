@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -15,15 +17,54 @@ type statement struct {
 	judge func(rows int64, err error) error
 }
 
-// later adds a change to those that the transaction sends together before it commits, in their order: on PostgreSQL in
-// one round trip for all. On SQLite, where there are none, it is made at once. What needs to see it in the same
-// transaction calls flush first.
+// later adds a change to those that the transaction sends together, in their order, before it asks anything or commits: on
+// PostgreSQL in one round trip for all. On SQLite, where there are none, it is made at once. What judge says of a change
+// may so come out of a later call; it ends the transaction in any case.
 func (t *tx) later(s statement) error {
 	if t.db.engine == PostgreSQL {
 		t.waiting = append(t.waiting, s)
 		return nil
 	}
 	return s.settle(t.exec(s.query, s.args...))
+}
+
+// ordered sends the changes that wait before any other statement, so that it sees them.
+type ordered struct {
+	t *tx
+	querier
+}
+
+func (o ordered) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if err := o.t.flush(); err != nil {
+		return nil, err
+	}
+	return o.querier.ExecContext(ctx, query, args...)
+}
+
+func (o ordered) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := o.t.flush(); err != nil {
+		return nil, err
+	}
+	return o.querier.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext cannot return an error; where there is one, its row has it.
+func (o ordered) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if err := o.t.flush(); err != nil {
+		ended, end := context.WithCancelCause(ctx)
+		end(err)
+		ctx = ended
+	}
+	return o.querier.QueryRowContext(ctx, query, args...)
+}
+
+// aside reads a row that no change of this transaction concerns, without sending those that wait.
+func (t *tx) aside(dest []any, query string, args ...any) error {
+	q := t.q
+	if o, ok := q.(ordered); ok {
+		q = o.querier
+	}
+	return q.QueryRowContext(t.ctx, query, args...).Scan(dest...)
 }
 
 func (s statement) settle(rows int64, err error) error {
@@ -37,26 +78,31 @@ func (s statement) settle(rows int64, err error) error {
 func (t *tx) flush() error {
 	all := t.waiting
 	t.waiting = nil
-	if len(all) == 0 {
-		return nil
+	if t.failed != nil || len(all) == 0 {
+		return t.failed
 	}
-	batch := &pgx.Batch{}
-	for _, s := range all {
-		batch.Queue(s.query, s.args...)
-	}
-	return t.conn.Raw(func(driver any) error {
+	t.failed = t.conn.Raw(func(driver any) error {
 		c, ok := driver.(*stdlib.Conn)
 		if !ok {
 			return fmt.Errorf("the connection is a %T", driver)
 		}
-		results := c.Conn().SendBatch(t.ctx, batch)
-		for _, s := range all {
-			done, err := results.Exec()
-			if err := s.settle(done.RowsAffected(), err); err != nil {
-				_ = results.Close() // it has the same error, or none of ours
-				return err
-			}
-		}
-		return results.Close()
+		return send(t.ctx, c.Conn(), all)
 	})
+	return t.failed
+}
+
+func send(ctx context.Context, c *pgx.Conn, all []statement) error {
+	batch := &pgx.Batch{}
+	for _, s := range all {
+		batch.Queue(s.query, s.args...)
+	}
+	results := c.SendBatch(ctx, batch)
+	for _, s := range all {
+		done, err := results.Exec()
+		if err := s.settle(done.RowsAffected(), err); err != nil {
+			_ = results.Close() // tells the same
+			return err
+		}
+	}
+	return results.Close()
 }

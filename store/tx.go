@@ -31,9 +31,11 @@ type tx struct {
 	conn     *sql.Conn // under q, on PostgreSQL
 	db       *DB
 	readonly bool
-	fields   *FieldKeys  // found to be those in force
-	stale    error       // found the keys changed: whatever f made of it, the transaction is given up
-	waiting  []statement // see later
+	fields   *FieldKeys               // found to be those in force
+	stale    error                    // found the keys changed: whatever f made of it, the transaction is given up
+	waiting  []statement              // see later
+	failed   error                    // of those, once they were sent
+	subjects map[string]subjectKeyRow // see auditTx.SubjectKey
 }
 
 // querier is what *sql.Tx and *sql.Conn have in common.
@@ -105,7 +107,7 @@ func (db *DB) once(ctx context.Context, k kind, f func(*tx) error) (stale bool, 
 		return false, fmt.Errorf("connect to the database: %w", err)
 	}
 	defer conn.Close()
-	t.q, t.conn = conn, conn
+	t.q, t.conn = conn, conn // q until a transaction begins
 	var opts sql.TxOptions
 	switch k {
 	case looking:
@@ -123,13 +125,16 @@ func (db *DB) once(ctx context.Context, k kind, f func(*tx) error) (stale bool, 
 // within runs f in the transaction and commits it.
 func (t *tx) within(q *sql.Tx, f func(*tx) error) (stale bool, err error) {
 	defer q.Rollback() // after Commit it does nothing
-	t.q = q
+	t.q = ordered{t, q}
 	err = f(t)
 	if t.stale != nil {
 		return true, t.stale
 	}
 	if err == nil {
 		err = t.flush()
+	}
+	if t.failed != nil {
+		err = t.failed // whatever f made of it
 	}
 	if err != nil {
 		return false, err

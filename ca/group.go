@@ -1,0 +1,176 @@
+package ca
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// A commit costs a write to the disk, whatever it holds. So those who issue at the same time share their commits: a group
+// takes what waits, at most groupSize changes, and lets them run in one transaction. While others are known to be on their
+// way it waits for them, but not longer than groupWait. If the transaction fails, each change runs once more, alone: who is
+// at fault learns so, and the others have lost one try.
+const (
+	groupSize    = 64
+	groupWait    = 2 * time.Millisecond
+	groupWorkers = 2                // transactions of a group at once
+	groupTime    = 20 * time.Second // for one transaction, whose members have deadlines of their own
+)
+
+// together is the transaction of a group.
+type together struct {
+	W
+	sound map[string]bool // authorities that were found in force in this transaction
+}
+
+// share is what somebody wants to be committed along with what others want. It may run more than once.
+type share func(w *together) error
+
+type member struct {
+	ctx  context.Context
+	late bool // runs although its caller has given up
+	f    share
+	done chan error // holds one
+}
+
+type group struct {
+	store Store
+
+	mu      sync.Mutex
+	coming  int // that were announced and are not there yet
+	waiting []*member
+	workers int
+	turn    sync.Mutex    // held by the worker that collects
+	wake    chan struct{} // something of the above has changed
+}
+
+func newGroup(s Store) *group { return &group{store: s, wake: make(chan struct{}, 1)} }
+
+// expect announces somebody, or with -1 that somebody will not come after all.
+func (g *group) expect(n int) {
+	g.mu.Lock()
+	g.coming += n
+	g.mu.Unlock()
+	if n < 0 {
+		g.stir()
+	}
+}
+
+func (g *group) stir() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// do has f committed, together with what others want, for somebody who was announced. It returns when that is durable, or
+// when ctx ends: then nobody knows, but that f never begins any more, unless it is to run late.
+func (g *group) do(ctx context.Context, late bool, f share) error {
+	m := &member{ctx: ctx, late: late, f: f, done: make(chan error, 1)}
+	g.mu.Lock()
+	g.coming--
+	g.waiting = append(g.waiting, m)
+	begin := g.workers < groupWorkers
+	if begin {
+		g.workers++
+	}
+	g.mu.Unlock()
+	if begin {
+		go g.work()
+	} else {
+		g.stir()
+	}
+	select {
+	case err := <-m.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// work commits groups until nobody waits.
+func (g *group) work() {
+	for {
+		all, done := g.collect()
+		if done {
+			return
+		}
+		g.commit(all)
+	}
+}
+
+// collect takes the next members; done when there are none.
+func (g *group) collect() (all []*member, done bool) {
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	timer := time.NewTimer(groupWait)
+	defer timer.Stop()
+	for over := false; ; {
+		g.mu.Lock()
+		if len(g.waiting) == 0 {
+			g.workers--
+			g.mu.Unlock()
+			return nil, true
+		}
+		if over || g.coming <= 0 || len(g.waiting) >= groupSize {
+			n := min(len(g.waiting), groupSize)
+			all, g.waiting = g.waiting[:n:n], g.waiting[n:]
+			g.mu.Unlock()
+			return all, false
+		}
+		g.mu.Unlock()
+		select {
+		case <-g.wake:
+		case <-timer.C:
+			over = true
+		}
+	}
+}
+
+// commit runs the members in one transaction, and if that fails each in one of its own.
+func (g *group) commit(all []*member) {
+	var live []*member
+	for _, m := range all {
+		if err := m.ctx.Err(); err != nil && !m.late {
+			m.done <- err
+			continue
+		}
+		live = append(live, m)
+	}
+	if len(live) == 0 {
+		return
+	}
+	err := g.transact(live)
+	if err == nil || len(live) == 1 {
+		for _, m := range live {
+			m.done <- err
+		}
+		return
+	}
+	var alone sync.WaitGroup
+	for _, m := range live {
+		alone.Go(func() { m.done <- g.transact([]*member{m}) })
+	}
+	alone.Wait()
+}
+
+func (g *group) transact(all []*member) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(all[0].ctx), groupTime)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil { // nobody stands above this goroutine
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return g.store.Update(ctx, func(w W) error {
+		t := &together{W: w, sound: map[string]bool{}}
+		for _, m := range all {
+			if err := m.f(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
