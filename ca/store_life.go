@@ -77,6 +77,7 @@ type CertificateSearch struct {
 	State        CertificateState
 	Now          time.Time // by which State is judged
 	From, To     time.Time // issued at or after From and before To
+	Serial       []byte
 	EndsBefore   time.Time // exclusive
 	Before       time.Time // for paging: what comes behind the certificate issued then,
 	BeforeSerial []byte    // whose serial this is

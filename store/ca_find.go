@@ -57,6 +57,9 @@ func (t caTx) FindCertificates(f ca.CertificateSearch) ([]ca.Found, error) {
 			add(c.condition, micros(c.value))
 		}
 	}
+	if len(f.Serial) > 0 {
+		add("c.serial = ?", f.Serial)
+	}
 	hold := int(certs.ReasonCertificateHold)
 	switch f.State {
 	case ca.CertificateHeld:
