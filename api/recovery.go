@@ -2,14 +2,11 @@ package api
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"encoding/hex"
 	"time"
 
 	"hufu/ca/kmc"
 	"hufu/certs"
 	"hufu/internal/actor"
-	"hufu/internal/gm"
 )
 
 func (a *API) recoveryRoutes() []route {
@@ -41,9 +38,8 @@ type keyHistoryView struct {
 }
 
 func viewEscrowed(e kmc.Entry) keyHistoryView {
-	print := gm.SM3(e.Public)
 	return keyHistoryView{
-		Key: e.Key, Serials: e.Serials, Profile: e.Profile, Public: hex.EncodeToString(print[:]), NotAfter: e.NotAfter, At: e.At, Recoverable: e.Recoverable,
+		Key: e.Key, Serials: e.Serials, Profile: e.Profile, Public: kmc.Print(e.Public), NotAfter: e.NotAfter, At: e.At, Recoverable: e.Recoverable,
 	}
 }
 
@@ -106,11 +102,9 @@ func (a *API) requestRecovery(ctx context.Context, by actor.Actor, in *recoveryI
 		if err != nil {
 			return nil, err
 		}
-		key, ok := chain[0].PublicKey.(*ecdsa.PublicKey)
-		if !ok || !gm.IsSM2(key) {
-			return nil, kmc.ErrRecipient.With("certificate %s", b.Recipient)
+		if q.Recipient, err = kmc.Recipient(chain[0]); err != nil {
+			return nil, err
 		}
-		q.Recipient = gm.Point(key)
 	}
 	r, err := a.Centre.Request(ctx, by, q)
 	return &body[recoveryView]{viewRecovery(r)}, err
@@ -141,9 +135,8 @@ type approvalView struct {
 }
 
 func viewRecovery(r kmc.Recovery) recoveryView {
-	print := gm.SM3(r.Recipient)
 	v := recoveryView{
-		ID: r.ID, Kind: r.Kind, Holder: r.Subject, State: r.State, Serials: r.Serials, Reason: r.Why, Recipient: hex.EncodeToString(print[:]),
+		ID: r.ID, Kind: r.Kind, Holder: r.Subject, State: r.State, Serials: r.Serials, Reason: r.Why, Recipient: kmc.Print(r.Recipient),
 		Maker: viewActor(r.Maker), Rejection: r.Reason, At: r.At, DecidedAt: r.Decided, Delivered: r.Delivered,
 	}
 	if r.State == kmc.Requested || r.State == kmc.Approved {

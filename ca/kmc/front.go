@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
+	"encoding/hex"
 
+	"hufu/certs"
 	"hufu/internal/actor"
 	"hufu/internal/gm"
 )
@@ -54,6 +56,21 @@ type Front struct {
 
 // NewFront returns the authority's side of a service.
 func NewFront(s Service, f Facts) *Front { return &Front{s, s, f} }
+
+// Print is how a public point is shown: its SM3, hexadecimal.
+func Print(point []byte) string {
+	print := gm.SM3(point)
+	return hex.EncodeToString(print[:])
+}
+
+// Recipient returns the point of a certificate's SM2 key, for Ask.
+func Recipient(c *certs.Certificate) ([]byte, error) {
+	key, ok := c.PublicKey.(*ecdsa.PublicKey)
+	if !ok || !gm.IsSM2(key) {
+		return nil, ErrRecipient.With("certificate %x", c.Serial)
+	}
+	return gm.Point(key), nil
+}
 
 // Request is Desk.Request; a recovery for the holder goes to a certified signing key of that holder and to no other.
 func (f *Front) Request(ctx context.Context, by actor.Actor, a Ask) (Recovery, error) {
