@@ -62,7 +62,11 @@ func (a *Authority) AddBatch(ctx context.Context, by actor.Actor, o BatchOrder) 
 	if err != nil || b.State != BatchLoading {
 		return b, err
 	}
-	for from := 0; from < len(s.lines); from += rowsAtOnce {
+	stored, err := a.storedRows(ctx, b.ID)
+	if err != nil {
+		return Batch{}, err
+	}
+	for from := stored / rowsAtOnce * rowsAtOnce; from < len(s.lines); from += rowsAtOnce {
 		rows := make([]BatchRow, 0, rowsAtOnce)
 		for i := from; i < min(from+rowsAtOnce, len(s.lines)); i++ {
 			rows = append(rows, BatchRow{Batch: b.ID, Number: s.numbers[i], State: RowWaiting, Line: s.lines[i]})
@@ -72,6 +76,18 @@ func (a *Authority) AddBatch(ctx context.Context, by actor.Actor, o BatchOrder) 
 		}
 	}
 	return a.openBatch(ctx, by, b)
+}
+
+// storedRows is how many rows of a batch a call before has stored, from the first on.
+func (a *Authority) storedRows(ctx context.Context, id string) (n int, err error) {
+	err = a.Store.View(ctx, func(r R) error {
+		counts, err := r.BatchCounts(id)
+		for _, rows := range counts {
+			n += rows
+		}
+		return err
+	})
+	return n, err
 }
 
 // beginBatch stores the batch without its rows, or finds the one sent before.
