@@ -23,9 +23,6 @@ type serveCommand struct {
 }
 
 func (c *serveCommand) config() (Config, error) {
-	if c.Roles != "all" {
-		return Config{}, errRoles.With("roles %q", c.Roles)
-	}
 	cfg, err := loadConfig(c.Config, c.Data)
 	if err != nil && c.Listen == "" && !c.Insecure {
 		return cfg, err
