@@ -100,7 +100,8 @@ type Authority struct {
 	strange *rate.Limiter  // time-stamps for the world
 	reports *rate.Limiter  // of lost keys by whoever has one
 
-	ocsp *responder
+	ocsp     *responder
+	listPart int // octets of a list in one row
 
 	serviceMu sync.Mutex // held while a service's key or certificate is made, so that it is made once
 	services  map[string]*certs.Certificate
@@ -149,7 +150,8 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 		c.Issuing = defaultIssuing
 	}
 	a := &Authority{
-		Config: c, flow: newFlow(c.Store, c.Issuing), ocsp: newResponder(c.OCSP), issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
+		Config: c, flow: newFlow(c.Store, c.Issuing), ocsp: newResponder(c.OCSP), listPart: partSize,
+		issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
 		reports: rate.NewLimiter(10, 50),
 		strange: rate.NewLimiter(rate.Limit(c.TimeStampRate), int(max(1, 10*c.TimeStampRate))),
 	}

@@ -161,16 +161,20 @@ type faultyStore struct {
 	mu         sync.Mutex
 	left       int
 	failBefore bool
+	deaf       bool // after the failure nothing comes through any more, as from a dead process
 }
+
+// deadFrom is how far below zero the count of updates stands when none was to fail.
+const deadFrom = -1 << 30
 
 var errCrash = errors.New("crash")
 
 func (s *faultyStore) Update(ctx context.Context, f func(ca.W) error) error {
 	s.mu.Lock()
 	s.left--
-	now, before := s.left == 0, s.failBefore
+	now, before, dead := s.left == 0, s.failBefore, s.deaf && s.left < 0 && s.left > deadFrom
 	s.mu.Unlock()
-	if now && before {
+	if now && before || dead {
 		return errCrash
 	}
 	if err := s.Store.Update(ctx, f); err != nil {
@@ -186,6 +190,9 @@ func (s *faultyStore) failAt(n int, before bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.left, s.failBefore = n, before
+	if n == 0 {
+		s.left = deadFrom
+	}
 }
 
 func newCSR(t *testing.T) (*gm.PrivateKey, []byte) {

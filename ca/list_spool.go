@@ -85,10 +85,10 @@ func (a *Authority) newBlob(ctx context.Context, l *List) *blob {
 func (b *blob) Write(p []byte) (int, error) {
 	b.sm3.Write(p) // never fails (hash.Hash)
 	for rest := p; len(rest) > 0; {
-		n := min(partSize-len(b.part), len(rest))
+		n := min(b.a.listPart-len(b.part), len(rest))
 		b.part, rest = append(b.part, rest[:n]...), rest[n:]
 		b.size += int64(n)
-		if len(b.part) < partSize {
+		if len(b.part) < b.a.listPart {
 			continue
 		}
 		err := b.a.Store.Update(b.ctx, func(w W) error {
