@@ -74,7 +74,7 @@ func keyUsageCA(l *linted) string {
 // extendedNeeds are the key usages of which an extended one needs at least one (RFC 5280, 4.2.1.12).
 var extendedNeeds = map[certs.OID]certs.KeyUsage{
 	certs.OIDServerAuth:      certs.UsageDigitalSignature | certs.UsageKeyEncipherment | certs.UsageKeyAgreement,
-	certs.OIDClientAuth:      certs.UsageDigitalSignature | certs.UsageKeyAgreement | certs.UsageKeyEncipherment, // the last as TLCP has it
+	certs.OIDClientAuth:      certs.UsageDigitalSignature | certs.UsageKeyAgreement,
 	certs.OIDCodeSigning:     certs.UsageDigitalSignature,
 	certs.OIDEmailProtection: signingBits | certs.UsageKeyEncipherment | certs.UsageKeyAgreement,
 	certs.OIDTimeStamping:    signingBits,

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"hufu/ca"
 	"hufu/internal/actor"
+	"hufu/internal/fault"
+	"hufu/internal/gm"
 )
 
 var (
@@ -276,6 +279,45 @@ func TestEveryShippedProfileGivesASampleThatPassesTheLints(t *testing.T) {
 			if p.IDForm == ca.FormPseudonym && strings.Contains(sample.Dump, "110101199003070038") {
 				t.Errorf("%s shows the number:\n%s", name, sample.Dump)
 			}
+		}
+	})
+}
+
+// A profile that asks for what no certificate may have: the importer is told which lint, and if it came into force
+// nevertheless, nothing is reserved and nothing signed.
+func TestALintRefusesBeforeASerialIsReserved(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		text := w.edited("person-sign", "usage: [digitalSignature", "usage: [keyEncipherment, digitalSignature")
+		_, err := w.ImportProfile(t.Context(), profileMaker, ca.ProfileImport{Text: text})
+		if refused, ok := errors.AsType[*fault.Error](err); !ok || refused.Code != "ca.lint.key-usage-sm2" {
+			t.Errorf("import: %v", err)
+		}
+		sum := gm.SM3(text)
+		err = w.db.CA().Update(t.Context(), func(tx ca.W) error {
+			return tx.AddProfileVersion(ca.ProfileVersion{
+				Name: "person-sign", Version: 2, Source: ca.ProfileByOperator, State: ca.ProfilePublished, Published: true, Text: text, SM3: sum[:],
+			})
+		})
+		if err == nil {
+			err = w.FollowProfiles(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed := len(w.keys.signed)
+		_, err = w.Apply(t.Context(), w.citizen, ca.Request{Profile: "person-sign", Holder: "p1", CSR: mustCSR(t)})
+		if refused, ok := errors.AsType[*fault.Error](err); !ok || refused.Code != "ca.lint.key-usage-sm2" {
+			t.Errorf("apply: %v", err)
+		}
+		err = w.db.CA().View(t.Context(), func(r ca.R) error {
+			waiting, err := r.Reservations(w.now.Add(time.Hour), 10)
+			if len(waiting) > 0 {
+				t.Errorf("%d serials were reserved", len(waiting))
+			}
+			return err
+		})
+		if err != nil || len(w.keys.signed) != signed {
+			t.Errorf("%d signatures were made, %v", len(w.keys.signed)-signed, err)
 		}
 	})
 }
