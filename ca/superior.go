@@ -85,3 +85,14 @@ func (a *Authority) chainAbove(c *certs.Certificate) (chain []*certs.Certificate
 	}
 	return chain
 }
+
+// Subordinated lists the names of the authorities that others certified.
+func (a *Authority) Subordinated() (names []string) {
+	all, _ := a.Issuers()
+	for _, name := range all {
+		if i := a.issuer(name); i != nil && i.Subordinate() {
+			names = append(names, name)
+		}
+	}
+	return names
+}
