@@ -27,6 +27,8 @@ const (
 	maxBundledList   = 8 << 20          // of one in the trust bundle
 	maxBundledLists  = 32 << 20         // of all in the trust bundle
 	foreignDeadline  = 20 * time.Second // of one call
+	foreignRound     = 30 * time.Second // of one round of calls
+	foreignAtOnce    = 8                // calls at a time
 	foreignAtLeast   = time.Hour        // between two calls, when the list still counts for long
 	foreignAfterFail = 2 * time.Minute
 )
@@ -91,20 +93,40 @@ func (a *Authority) FetchStatus(ctx context.Context) error {
 			}
 		}
 	}
-	for _, s := range wanted {
-		i := slices.IndexFunc(kept, func(k ForeignList) bool { return k.URL == s.url })
-		last := ForeignList{URL: s.url}
-		if i >= 0 {
-			last = kept[i]
-		}
-		if !last.due(a.Now()) {
+	return a.fetchAll(ctx, wanted, kept)
+}
+
+// fetchAll asks the addresses that are due, several at a time and those first that were not asked for longest, so that many
+// that do not answer keep nobody waiting.
+func (a *Authority) fetchAll(ctx context.Context, wanted []source, kept []ForeignList) error {
+	bounded, cancel := context.WithTimeout(ctx, foreignRound)
+	defer cancel()
+	last := make(map[string]ForeignList, len(kept))
+	for _, k := range kept {
+		last[k.URL] = k
+	}
+	slices.SortStableFunc(wanted, func(x, y source) int { return last[x.url].TriedAt.Compare(last[y.url].TriedAt) })
+	var asking sync.WaitGroup
+	places := make(chan struct{}, foreignAtOnce)
+	failed := make([]error, len(wanted))
+	for i, s := range wanted {
+		if !last[s.url].due(a.Now()) {
 			continue
 		}
-		if err := a.fetchOne(ctx, s, last); err != nil {
-			return err
+		select {
+		case places <- struct{}{}:
+		case <-bounded.Done():
 		}
+		if bounded.Err() != nil {
+			break // the rest has its turn in the next round
+		}
+		asking.Go(func() {
+			defer func() { <-places }()
+			failed[i] = a.fetchOne(ctx, bounded, s, last[s.url])
+		})
 	}
-	return nil
+	asking.Wait()
+	return errors.Join(failed...)
 }
 
 // due tells whether it is time to ask: in the second half of a list's life, at least every hour, soon after a failure.
@@ -119,10 +141,10 @@ func (l ForeignList) due(now time.Time) bool {
 	return now.After(l.TriedAt.Add(foreignAtLeast)) || now.After(half) && now.After(l.TriedAt.Add(foreignAfterFail))
 }
 
-// fetchOne fetches one list and keeps it, or why it could not be had. Its error is the store's.
-func (a *Authority) fetchOne(ctx context.Context, s source, last ForeignList) error {
+// fetchOne fetches one list within bounded and keeps it, or why it could not be had. Its error is the store's.
+func (a *Authority) fetchOne(ctx, bounded context.Context, s source, last ForeignList) error {
 	next := ForeignList{URL: s.url, Entry: s.entry, TriedAt: a.Now().UTC()}
-	der, list, err := a.fetchList(ctx, s)
+	der, list, err := a.fetchList(bounded, s)
 	if err == nil && list.ThisUpdate.Before(last.ThisUpdate) {
 		err = ErrFetch.With("thisUpdate went back from %s to %s", last.ThisUpdate, list.ThisUpdate)
 	}

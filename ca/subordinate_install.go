@@ -56,9 +56,6 @@ func (a *Authority) install(w W, by actor.Actor, s Subordinate, cert *certs.Cert
 	if err := a.installIssuer(w, s, cert, chain[0]); err != nil {
 		return err
 	}
-	if err := w.Enqueue(JobList, s.Name, nil, a.Now()); err != nil {
-		return err
-	}
 	return w.Enqueue(JobTrust, s.ID, nil, a.Now())
 }
 

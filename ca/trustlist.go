@@ -31,7 +31,8 @@ var (
 		"The trust list is past its end. Publish or get a new one.", "信任清单已过期。请发布或取得新的清单。")
 )
 
-// JobTrust is the kind of the durable job that brings a new trust list into the bundle.
+// JobTrust is the kind of the durable job that follows a change of what is trusted or of our authorities: missing lists are
+// built, and the bundle says it.
 const JobTrust = "ca.trust"
 
 // trustListID names our series, and trustListLife is from issuedAt to nextUpdate.

@@ -15,9 +15,17 @@ import (
 )
 
 type caCommands struct {
-	Ceremony ceremonyCommands `cmd:"" help:"Hold a key ceremony (密钥仪式): a root whose key k of n custodians share."`
-	Recovery recoveryCommands `cmd:"" help:"Recover encryption keys from escrow (密钥恢复), k of n officers approving."`
-	Profile  profileCommands  `cmd:"" help:"Work with certificate profiles (证书模板) and their versions."`
+	List     caListCommand     `cmd:"" help:"List our authorities. Example: hufu ca list"`
+	Show     caShowCommand     `cmd:"" help:"Show an authority and print its certificate. Example: hufu ca show issuing"`
+	Request  caRequestCommand  `cmd:"" help:"Make a key and a request for a certificate by a superior (上级 CA). Example: hufu ca request --profile issuing --out issuing.csr"`
+	Requests caRequestsCommand `cmd:"" help:"List requests to superiors. Example: hufu ca requests"`
+	Install  caInstallCommand  `cmd:"" help:"Propose what the superior issued. Example: hufu ca install issuing.pem --chain chain.pem --root 3f1c…"`
+	Confirm  caConfirmCommand  `cmd:"" help:"Put in force what another administrator proposed. Example: hufu ca confirm ID --root 3f1c…"`
+	Cross    crossCommands     `cmd:"" help:"Work with cross certificates (交叉证书)."`
+	Trust    trustCommands     `cmd:"" help:"Work with the trust list of other CAs (信任清单)."`
+	Ceremony ceremonyCommands  `cmd:"" help:"Hold a key ceremony (密钥仪式): a root whose key k of n custodians share."`
+	Recovery recoveryCommands  `cmd:"" help:"Recover encryption keys from escrow (密钥恢复), k of n officers approving."`
+	Profile  profileCommands   `cmd:"" help:"Work with certificate profiles (证书模板) and their versions."`
 }
 
 type ceremonyCommands struct {

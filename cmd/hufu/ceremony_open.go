@@ -44,6 +44,10 @@ func (s *server) tellRoot(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "root key: %d of %d custodians of ceremony %s share it; the server works without it\n", c.Threshold, c.Holders, c.ID)
 		return nil
 	}
+	if under, err := s.ca.IsSubordinate(ctx); err != nil || under {
+		fmt.Fprintln(out, "root key: another's; our authority stands under it")
+		return err
+	}
 	fmt.Fprintln(out, "root key: in the device of this server, which signs with it alone; for custodians hold a ceremony on a fresh installation (hufu ca ceremony)")
 	return nil
 }

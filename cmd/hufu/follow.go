@@ -29,6 +29,9 @@ func (s *server) follow(ctx context.Context) {
 					turn, looked = now, s.now()
 				}
 			}
+			if err == nil && s.ca != nil {
+				err = s.ca.Follow(ctx)
+			}
 			return err
 		})
 		if err != nil && ctx.Err() == nil {

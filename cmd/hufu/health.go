@@ -176,7 +176,7 @@ func (s *server) ready(ctx context.Context) (readiness, bool) {
 		r.Database, well = "failed", false
 	}
 	if well {
-		r.Notes = slices.Concat(s.notes(ctx), s.statusNotes(ctx), s.timeNotes())
+		r.Notes = slices.Concat(s.notes(ctx), s.foreignNotes(ctx), s.statusNotes(ctx), s.timeNotes())
 	}
 	return r, well
 }

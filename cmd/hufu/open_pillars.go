@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -43,6 +44,7 @@ func (s *server) readAuthority(ctx context.Context, _ openOptions) (err error) {
 		return err
 	}
 	c := ca.Config{
+		Client: s.callAuthorities(),
 		Store: s.db.CA(), Registry: registry{s.identity}, Keys: authorityKeys{s.keys}, Encryption: s.front, Directory: directory{s.identity}, Profiles: profiles,
 		BaseURL: s.cfg.URL + "/pki", Instance: byte(s.cfg.Instance), Now: s.now,
 		Shards: s.cfg.Status.Shards, Spool: s.cfg.spool(), OCSP: s.cfg.Status.ocsp(),
@@ -60,8 +62,13 @@ func (s *server) openAuthority(ctx context.Context, o openOptions) error {
 	if err := s.readAuthority(ctx, o); err != nil {
 		return err
 	}
+	if err := s.underSuperior(ctx, o); err != nil {
+		return err
+	}
 	if names, _ := s.ca.Issuers(); len(names) == 0 && !o.create {
-		return errNoData.With("there is no authority in the database")
+		if under, err := s.ca.IsSubordinate(ctx); err != nil || !under {
+			return errors.Join(errNoData.With("there is no authority in the database"), err)
+		}
 	}
 	if err := s.openProfiles(ctx); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 type initCommand struct {
 	place
 	Roles string `help:"Parts to make: all (default), kmc for a key management centre that stands alone, or all-but-kmc." placeholder:"LIST"`
+	Subordinate string `help:"Stand under another's root: make no root, and write the request for the certificate of our authority into FILE." type:"path" placeholder:"FILE"`
 	founder
 }
 
@@ -36,11 +37,14 @@ func (c *initCommand) Run(con *console) error {
 	if withFounder && parts == rolesKMC {
 		return errRoles.With("a key management centre alone has no persons")
 	}
-	s, err := open(con.ctx, cfg, openOptions{roles: parts, create: true, migrate: true, wait: deviceWait, log: newLog(con.err, slog.LevelWarn)})
+	s, err := open(con.ctx, cfg, openOptions{roles: parts, create: true, migrate: true, subordinate: c.Subordinate != "", wait: deviceWait, log: newLog(con.err, slog.LevelWarn)})
 	if err != nil {
 		return err
 	}
 	err = c.tell(con, s)
+	if err == nil && c.Subordinate != "" {
+		err = s.writeRequest(con.ctx, c.Subordinate, con.out)
+	}
 	if err == nil && withFounder {
 		err = c.appoint(con.ctx, s, con.out)
 	}
@@ -70,6 +74,10 @@ func (c *initCommand) tell(con *console, s *server) error {
 	names, chain := s.ca.Issuers()
 	for _, name := range names {
 		fmt.Fprintf(con.out, "authority %-8s %s, until %s, SM3 %x\n", name, chain[name].Subject, chain[name].NotAfter.Format(time.DateOnly), chain[name].Fingerprint())
+	}
+	if waits, err := s.waiting(con.ctx); err != nil || waits {
+		fmt.Fprintf(con.out, "log key:          %s\n", s.logKey)
+		return err
 	}
 	if err := s.tellRoot(con.ctx, con.out); err != nil {
 		return err

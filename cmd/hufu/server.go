@@ -87,6 +87,8 @@ type openOptions struct {
 	demo    bool          // fill with the sample province
 	wait    time.Duration // for devices that are away
 	log     *slog.Logger
+
+	subordinate bool // make no root: another's is to certify our authority
 }
 
 var errSelfTest = fault.New(fault.Unavailable, "selftest",

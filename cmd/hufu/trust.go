@@ -93,6 +93,9 @@ const bundleAge = time.Hour
 // refreshBundle publishes when the bundle is missing or old, or when the state of a seal, a licence or a certificate has
 // changed since.
 func (s *server) refreshBundle(ctx context.Context) error {
+	if waits, err := s.waiting(ctx); err != nil || waits {
+		return err
+	}
 	last, err := s.ca.Bundle(ctx)
 	if errors.Is(err, ca.ErrUnknown) || err == nil && s.now().After(last.IssuedAt.Add(bundleAge)) {
 		return s.publishBundle(ctx)

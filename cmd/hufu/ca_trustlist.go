@@ -1,0 +1,336 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"hufu/certs"
+	"hufu/certs/bundle"
+	"hufu/internal/fault"
+)
+
+// trustCommands are about the trust list (信任清单), by the API of a running server.
+type trustCommands struct {
+	List     trustListCommand    `cmd:"" help:"List the CAs of the trust list in force. Example: hufu ca trust list"`
+	Show     trustShowCommand    `cmd:"" help:"Print an entry as JSON. Example: hufu ca trust show hb-ca"`
+	Versions trustVersions       `cmd:"" help:"List the versions of the list. Example: hufu ca trust versions"`
+	Sources  trustSources        `cmd:"" help:"List the revocation lists of other CAs and how old they are. Example: hufu ca trust sources"`
+	Import   trustImportCommand  `cmd:"" help:"Propose an entry (YAML with certificates), or the signed list of another. Example: hufu ca trust import hb-ca.yaml --reason 互认协议"`
+	Remove   trustRemoveCommand  `cmd:"" help:"Propose to remove an entry. Example: hufu ca trust remove hb-ca --reason 协议终止"`
+	Undo     trustUndoCommand    `cmd:"" help:"Propose to bring an older version back. Example: hufu ca trust undo 3 --reason 误删"`
+	Review   trustReviewCommand  `cmd:"" help:"List proposals, show one with its differences, or decide on it. Example: hufu ca trust review ID --approve"`
+	Publish  trustPublishCommand `cmd:"" help:"Sign and publish an approved proposal as the next version. Example: hufu ca trust publish ID"`
+}
+
+type trustList struct {
+	Sequence   uint64              `json:"sequence"`
+	IssuedAt   time.Time           `json:"issued_at,omitzero"`
+	NextUpdate time.Time           `json:"next_update,omitzero"`
+	SM3        string              `json:"sm3,omitempty"`
+	Entries    []bundle.TrustEntry `json:"entries,omitempty"`
+}
+
+const trustPath = "/api/v1/trust-list"
+
+type trustListCommand struct {
+	remote
+	JSON bool `help:"Print JSON."`
+}
+
+func (c *trustListCommand) Run(con *console) error {
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
+	var l trustList
+	if err := s.ask(con.ctx, http.MethodGet, trustPath, nil, &l); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(con.out, l)
+	}
+	if l.Sequence == 0 {
+		fmt.Fprintln(con.out, "No trust list was published yet. 尚未发布信任清单。")
+		return nil
+	}
+	fmt.Fprintf(con.out, "version %d, from %s until %s, SM3 %s\n", l.Sequence, l.IssuedAt.Format(time.DateTime), l.NextUpdate.Format(time.DateTime), l.SM3)
+	w := tabwriter.NewWriter(con.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "ENTRY\tLEVEL\tPURPOSES\tDISTRUSTED AFTER\tNAME")
+	for _, e := range l.Entries {
+		after := "-"
+		if !e.DistrustAfter.IsZero() {
+			after = e.DistrustAfter.Format(time.DateTime)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%v\t%s\t%s\n", e.ID, e.Level, e.Purposes, after, e.Name)
+	}
+	return w.Flush()
+}
+
+type trustShowCommand struct {
+	remote
+	ID string `arg:"" help:"Of the entry."`
+}
+
+var errNoEntry = fault.New(fault.NotFound, "ca.no-entry",
+	"The trust list has no entry of this id. See hufu ca trust list.", "信任清单中没有该条目。请用 hufu ca trust list 查看。")
+
+func (c *trustShowCommand) Run(con *console) error {
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
+	var l trustList
+	if err := s.ask(con.ctx, http.MethodGet, trustPath, nil, &l); err != nil {
+		return err
+	}
+	for _, e := range l.Entries {
+		if e.ID == c.ID {
+			return printJSON(con.out, e)
+		}
+	}
+	return errNoEntry.With("%q", c.ID)
+}
+
+type trustVersions struct {
+	remote
+	JSON bool `help:"Print JSON."`
+}
+
+func (c *trustVersions) Run(con *console) error {
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
+	var all items[trustList]
+	if err := s.ask(con.ctx, http.MethodGet, trustPath+"/versions", nil, &all); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(con.out, all.Items)
+	}
+	for _, l := range all.Items {
+		fmt.Fprintf(con.out, "%d  %s  %s\n", l.Sequence, l.IssuedAt.Local().Format(time.DateTime), l.SM3)
+	}
+	return nil
+}
+
+type trustSources struct {
+	remote
+	JSON bool `help:"Print JSON."`
+}
+
+func (c *trustSources) Run(con *console) error {
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
+	var all items[struct {
+		URL        string    `json:"url"`
+		Entry      string    `json:"entry,omitempty"`
+		ThisUpdate time.Time `json:"this_update,omitzero"`
+		NextUpdate time.Time `json:"next_update,omitzero"`
+		Failure    string    `json:"failure,omitempty"`
+		Over       bool      `json:"over,omitempty"`
+	}]
+	if err := s.ask(con.ctx, http.MethodGet, trustPath+"/sources", nil, &all); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(con.out, all.Items)
+	}
+	w := tabwriter.NewWriter(con.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "ENTRY\tMADE\tUNTIL\tSTATE\tADDRESS")
+	for _, l := range all.Items {
+		state := "current"
+		if l.Over {
+			state = "none that counts: " + orDash(l.Failure)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", orDash(l.Entry), l.ThisUpdate.Local().Format(time.DateTime), l.NextUpdate.Local().Format(time.DateTime), state, l.URL)
+	}
+	return w.Flush()
+}
+
+type trustImportCommand struct {
+	remote
+	File   string `arg:"" type:"path" help:"Entry as YAML or JSON (files: names its certificates), or a signed list."`
+	Key    string `type:"path" help:"Of a signed list: public key or certificate of its signer, PEM; needed for the first list of a series." placeholder:"FILE"`
+	Reason string `required:"" help:"It is kept." placeholder:"TEXT"`
+	DryRun bool   `help:"Print what would be proposed."`
+	JSON   bool   `help:"Print JSON."`
+}
+
+// entryFile is an entry as people write it: its certificates are files beside it.
+type entryFile struct {
+	bundle.TrustEntry
+	Files []struct {
+		File string `json:"file"`
+		Root bool   `json:"root,omitempty"`
+	} `json:"files,omitempty"`
+}
+
+var errEntryFile = fault.New(fault.Invalid, "ca.entry-file",
+	"The entry cannot be read. Write id, name, purposes and files (file, root) as docs/ISSUING.md shows.", "无法读取条目文件。请按 docs/ISSUING.md 所示填写 id、name、purposes 和 files。")
+
+// readEntry reads an entry and the certificates that it names, relative to its own folder.
+func readEntry(name string) (bundle.TrustEntry, error) {
+	text, err := readText(name)
+	if err != nil {
+		return bundle.TrustEntry{}, err
+	}
+	converted, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		return bundle.TrustEntry{}, errEntryFile.With("%w", err)
+	}
+	var e entryFile
+	if err := json.Unmarshal(converted, &e); err != nil {
+		return bundle.TrustEntry{}, errEntryFile.With("%w", err)
+	}
+	for _, f := range e.Files {
+		pem, err := readText(filepath.Join(filepath.Dir(name), f.File))
+		if err != nil {
+			return bundle.TrustEntry{}, err
+		}
+		der, err := certs.DecodePEM([]byte(pem), "CERTIFICATE")
+		if err != nil {
+			der = []byte(pem)
+		}
+		e.Certificates = append(e.Certificates, bundle.TrustCertificate{DER: der, Root: f.Root})
+	}
+	if err := e.Check(); err != nil {
+		return bundle.TrustEntry{}, errEntryFile.With("%w", err)
+	}
+	return e.TrustEntry, nil
+}
+
+func (c *trustImportCommand) Run(con *console) error {
+	raw, err := os.ReadFile(c.File)
+	if err != nil {
+		return errCAFile.With("%w", err)
+	}
+	path, call := trustPath+"/imports", map[string]any{"list": raw, "reason": c.Reason}
+	if _, _, err := bundle.ParseTrustList(raw, bundle.Pin{}); err != nil {
+		e, err := readEntry(c.File)
+		if err != nil {
+			return err
+		}
+		if c.DryRun {
+			return printJSON(con.out, e)
+		}
+		path, call = trustPath+"/proposals", map[string]any{"put": []bundle.TrustEntry{e}, "reason": c.Reason}
+	} else if c.Key != "" {
+		if call["key"], err = readText(c.Key); err != nil {
+			return err
+		}
+	}
+	if c.DryRun {
+		l, info, err := bundle.ParseTrustList(raw, bundle.Pin{})
+		if err != nil {
+			return err
+		}
+		return printJSON(con.out, map[string]any{"list": l, "signer_sm3": info.Fingerprint})
+	}
+	return proposed(con, c.remote, path, call, c.JSON)
+}
+
+// proposed sends a proposal and tells what became of it.
+func proposed(con *console, r remote, path string, call map[string]any, json bool) error {
+	s, err := r.open()
+	if err != nil {
+		return err
+	}
+	var m motionLine
+	if err := s.ask(con.ctx, http.MethodPost, path, call, &m); err != nil {
+		return err
+	}
+	return m.tell(con, json)
+}
+
+type trustRemoveCommand struct {
+	remote
+	ID     string `arg:"" help:"Of the entry."`
+	Reason string `required:"" help:"It is kept." placeholder:"TEXT"`
+	JSON   bool   `help:"Print JSON."`
+}
+
+func (c *trustRemoveCommand) Run(con *console) error {
+	return proposed(con, c.remote, trustPath+"/proposals", map[string]any{"remove": []string{c.ID}, "reason": c.Reason}, c.JSON)
+}
+
+type trustUndoCommand struct {
+	remote
+	Version uint64 `arg:"" help:"Version that comes back, as a new one."`
+	Reason  string `required:"" help:"It is kept." placeholder:"TEXT"`
+	JSON    bool   `help:"Print JSON."`
+}
+
+func (c *trustUndoCommand) Run(con *console) error {
+	return proposed(con, c.remote, trustPath+"/undo", map[string]any{"sequence": c.Version, "reason": c.Reason}, c.JSON)
+}
+
+type trustReviewCommand struct {
+	remote
+	ID      string `arg:"" optional:"" help:"Of a proposal; without one all are listed."`
+	Approve bool   `help:"Approve it." xor:"decision"`
+	Reject  string `help:"Reject it for this reason." xor:"decision" placeholder:"TEXT"`
+	JSON    bool   `help:"Print JSON."`
+}
+
+func (c *trustReviewCommand) Run(con *console) error {
+	if c.ID == "" {
+		return listMotions(con, c.remote, trustPath+"/proposals", c.JSON)
+	}
+	path := trustPath + "/proposals/" + url.PathEscape(c.ID)
+	if c.Approve || c.Reject != "" {
+		return proposed(con, c.remote, path+"/decision", map[string]any{"approve": c.Approve, "reason": c.Reject}, c.JSON)
+	}
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
+	var m motionLine
+	if err := s.ask(con.ctx, http.MethodGet, path, nil, &m); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(con.out, m)
+	}
+	fmt.Fprintf(con.out, "%s, by %s: %s\n", m.State, orDash(m.Maker), m.Reason)
+	for _, d := range m.Differences {
+		fmt.Fprintf(con.out, "%s %s\n", d.Act, d.Entry)
+		for _, f := range d.Fields {
+			fmt.Fprintf(con.out, "  %s\n    - %s\n    + %s\n", f.Field, orDash(f.Old), orDash(f.New))
+		}
+	}
+	return nil
+}
+
+type trustPublishCommand struct {
+	remote
+	ID   string `arg:"" help:"Of an approved proposal."`
+	JSON bool   `help:"Print JSON."`
+}
+
+func (c *trustPublishCommand) Run(con *console) error {
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
+	var l trustList
+	if err := s.ask(con.ctx, http.MethodPost, trustPath+"/proposals/"+url.PathEscape(c.ID)+"/publish", nil, &l); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(con.out, l)
+	}
+	fmt.Fprintf(con.out, "version %s is published. 已发布第 %[1]s 版信任清单。\n", strconv.FormatUint(l.Sequence, 10))
+	return nil
+}
