@@ -50,6 +50,11 @@ func (r remote) open() (*session, error) {
 // ask sends a call and reads the answer into out: JSON, or raw octets for *[]byte. What the server refuses is told in its own
 // words, with the fields that it found wrong.
 func (s *session) ask(ctx context.Context, method, path string, in, out any) error {
+	return s.askWith(ctx, method, path, in, out)
+}
+
+// askWith is ask with more of a header, in pairs.
+func (s *session) askWith(ctx context.Context, method, path string, in, out any, header ...string) error {
 	var body []byte
 	kind := ""
 	if in != nil {
@@ -59,16 +64,28 @@ func (s *session) ask(ctx context.Context, method, path string, in, out any) err
 		}
 		kind = "application/json"
 	}
-	headers := []string{"Accept-Language", "en"}
+	return s.exchange(ctx, sending{method, path, kind, body, header}, out)
+}
+
+// sending is a call with a body of whatever kind; header is more of its header, in pairs.
+type sending struct {
+	method, path, kind string
+	body               []byte
+	header             []string
+}
+
+// exchange is ask for other bodies than JSON.
+func (s *session) exchange(ctx context.Context, c sending, out any) error {
+	headers := append([]string{"Accept-Language", "en"}, c.header...)
 	if s.token != "" { // some calls are anyone's
 		headers = append(headers, "Authorization", "Bearer "+s.token)
 	}
-	a, err := s.send(ctx, method, s.base+path, kind, body, headers...)
+	a, err := s.send(ctx, c.method, s.base+c.path, c.kind, c.body, headers...)
 	if err != nil {
 		return errRemote.With("%w", err)
 	}
 	if a.status/100 != 2 {
-		return refusal(a, method+" "+path)
+		return refusal(a, c.method+" "+c.path)
 	}
 	if raw, ok := out.(*[]byte); ok {
 		*raw = a.body
@@ -78,7 +95,7 @@ func (s *session) ask(ctx context.Context, method, path string, in, out any) err
 		return nil
 	}
 	if err := json.Unmarshal(a.body, out); err != nil {
-		return errRemote.With("%s %s: %w", method, path, err)
+		return errRemote.With("%s %s: %w", c.method, c.path, err)
 	}
 	return nil
 }
