@@ -34,7 +34,7 @@ func (d *Desk) Decide(ctx context.Context, by actor.Actor, id string, v Verdict)
 			}
 			return "", ErrState.With("%s has approved recovery %s", by, r.ID)
 		}
-		if r.State != Requested {
+		if r.State != Requested && r.State != Approved { // one more may approve in the place of an officer who does not count any more
 			return "", ErrState.With("recovery %s is %s", r.ID, r.State)
 		}
 		if !v.Approve {
@@ -43,7 +43,7 @@ func (d *Desk) Decide(ctx context.Context, by actor.Actor, id string, v Verdict)
 		}
 		a.At = now
 		r.Approvals = append(r.Approvals, a)
-		if d.c.met(*r, nil) {
+		if r.State == Requested && d.c.met(*r, nil) {
 			r.State, r.Decided = Approved, now
 		}
 		return "approve", nil

@@ -38,9 +38,6 @@ func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 		background.Go(func() { s.jobs(ctx) })
 	}
 	background.Go(func() { s.schedule(ctx) })
-	if s.kmc != nil {
-		background.Go(func() { s.kmc.Run(ctx, s.log) })
-	}
 	background.Go(func() { s.tell(ctx) })
 }
 
@@ -137,9 +134,6 @@ func (s *server) jobHandlers() map[string]jobHandler {
 		return s.jobsAlone()
 	}
 	return map[string]jobHandler{
-		ca.JobTrust: func(ctx context.Context, _ *store.Job) error {
-			return errors.Join(s.ca.Follow(ctx), s.ca.Refresh(ctx), s.publishBundle(ctx))
-		},
 		ca.JobList: func(ctx context.Context, job *store.Job) error {
 			full, err := s.ca.PublishShard(ctx, job.Key)
 			if errors.Is(err, ca.ErrOffline) {
@@ -190,8 +184,6 @@ func (s *server) tasks() []task {
 		{"lists", 10 * time.Minute, s.ca.Refresh},
 		{"root-lists", 24 * time.Hour, s.warnOfRootLists},
 		{"bundle", 15 * time.Second, s.refreshBundle},
-		{"foreign-lists", time.Minute, s.ca.FetchStatus},
-		{"trust-list", time.Hour, s.ca.RefreshTrust},
 		{"keys", 10 * time.Minute, s.keys.Resume},
 		{"activations", time.Minute, s.keys.Tidy},
 		{"recover-issuance", 5 * time.Minute, func(ctx context.Context) error { _, err := s.ca.Recover(ctx, false); return err }},
