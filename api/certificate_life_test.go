@@ -33,7 +33,9 @@ func TestTheLifeOfACertificateByTheAPI(t *testing.T) {
 		w.post(path+"/resumption", "wang", nil).refused(403, "ca.may-not-resume")
 		w.post(path+"/resumption", "chief", nil).ok()
 		w.post(path+"/resumption", "chief", nil).refused(409, "ca.not-held")
-		var found struct{ Items []struct{ Serial, State string } }
+		var found struct {
+			Items []struct{ Serial, State string }
+		}
 		w.get("/api/v1/certificates?state=valid&serial="+serial, "wang").into(&found)
 		if len(found.Items) != 1 || found.Items[0].Serial != serial || found.Items[0].State != "valid" {
 			t.Errorf("found %+v", found)
@@ -50,7 +52,9 @@ func TestTheLifeOfACertificateByTheAPI(t *testing.T) {
 		}
 		w.post(path+"/key-compromise", "", object{"signature": base64.StdEncoding.EncodeToString([]byte("no"))}).refused(403, "ca.possession")
 
-		var revoked struct{ Revoked, Also []struct{ Serial, Why string } }
+		var revoked struct {
+			Revoked, Also []struct{ Serial, Why string }
+		}
 		w.post(path+"/revocation", "wang", object{"reason": "keyCompromise", "dry_run": true}).into(&revoked)
 		if len(revoked.Revoked) != 1 || len(revoked.Also) != 1 || revoked.Also[0].Why != "pair" || state() != "valid" {
 			t.Errorf("dry run: %+v, %s", revoked, state())

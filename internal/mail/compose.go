@@ -42,9 +42,14 @@ func (s *Sender) compose(m Mail) (message []byte, to string, err error) {
 	domain := s.from.Address[strings.LastIndex(s.from.Address, "@")+1:]
 	var b bytes.Buffer
 	for _, h := range [][2]string{
-		{"From", s.from.String()}, {"To", (&mail.Address{Address: address.Address}).String()}, {"Subject", mime.BEncoding.Encode("utf-8", m.Subject)},
-		{"Date", s.Now().Format(time.RFC1123Z)}, {"Message-ID", "<" + m.ID + "@" + domain + ">"},
-		{"MIME-Version", "1.0"}, {"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "base64"},
+		{"From", s.from.String()},
+		{"To", (&mail.Address{Address: address.Address}).String()},
+		{"Subject", mime.BEncoding.Encode("utf-8", m.Subject)},
+		{"Date", s.Now().Format(time.RFC1123Z)},
+		{"Message-ID", "<" + m.ID + "@" + domain + ">"},
+		{"MIME-Version", "1.0"},
+		{"Content-Type", "text/plain; charset=utf-8"},
+		{"Content-Transfer-Encoding", "base64"},
 		{"Auto-Submitted", "auto-generated"}, // no machine answers it (RFC 3834)
 	} {
 		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
