@@ -66,6 +66,8 @@ type Config struct {
 	Authorities []string `yaml:"authorities,omitempty"`
 	// TSA is how time-stamps are given.
 	TSA TSA `yaml:"tsa,omitempty"`
+	// Mail is how holders are reminded before certificates end.
+	Mail Mail `yaml:"mail,omitempty"`
 }
 
 // TLS is where the server's certificate and key are.
@@ -172,6 +174,9 @@ func (c *Config) check() error {
 		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 			return errConfig.With("the database address is neither sqlite:PATH nor postgres://USER:PASSWORD@HOST/NAME (with %%-escapes in the password)")
 		}
+	}
+	if err := c.Mail.check(); err != nil {
+		return err
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {

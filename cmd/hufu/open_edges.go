@@ -126,5 +126,8 @@ func (s *server) routes(ctx context.Context) (http.Handler, error) {
 	}
 	s.demo.hall = hall
 	mux.Handle("/sample/", hall)
+	if s.inbox != nil {
+		mux.Handle("GET /sample/mail", s.inbox)
+	}
 	return mux, nil
 }

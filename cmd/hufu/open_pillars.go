@@ -30,7 +30,7 @@ func (s *server) openIdentity(ctx context.Context, _ openOptions) (err error) {
 }
 
 // readAuthority opens CA and KMC as they are.
-func (s *server) readAuthority(ctx context.Context, _ openOptions) (err error) {
+func (s *server) readAuthority(ctx context.Context, o openOptions) (err error) {
 	centre, err := s.keyService(ctx)
 	if err != nil {
 		return err
@@ -52,6 +52,10 @@ func (s *server) readAuthority(ctx context.Context, _ openOptions) (err error) {
 	}
 	if s.time != nil {
 		c.Time = s.time
+	}
+	c.People = people{s.identity}
+	if c.Mailer, err = s.openMail(o); err != nil {
+		return err
 	}
 	s.ca, err = ca.New(ctx, c)
 	return err

@@ -30,6 +30,7 @@ import (
 	"hufu/keys"
 	"hufu/licence"
 	"hufu/oidc"
+	"hufu/sandbox"
 	"hufu/seal"
 	"hufu/store"
 	"hufu/web"
@@ -71,7 +72,8 @@ type server struct {
 
 	site    *web.Site
 	api     *api.API
-	demo    *demo // nil unless --demo
+	demo    *demo          // nil unless --demo
+	inbox   *sandbox.Inbox // where mails of a demonstration go; else nil
 	handler http.Handler
 
 	life    context.Context // ends when the server closes: signers are asked for under it

@@ -145,7 +145,9 @@ func (s *server) jobHandlers() map[string]jobHandler {
 			}
 			return s.publishBundle(ctx)
 		},
-		ca.JobBatch: func(ctx context.Context, job *store.Job) error { return s.ca.WorkBatch(ctx, job.Key) },
+		ca.JobSupersede: func(ctx context.Context, job *store.Job) error { return s.ca.Supersede(ctx, job.Key) },
+		ca.JobReminder:  func(ctx context.Context, job *store.Job) error { return s.ca.SendReminder(ctx, job.Key) },
+		ca.JobBatch:     func(ctx context.Context, job *store.Job) error { return s.ca.WorkBatch(ctx, job.Key) },
 		ca.JobCertified: func(ctx context.Context, job *store.Job) error {
 			return s.ca.EncryptionCertified(ctx, job.Key, job.Payload)
 		},
@@ -186,6 +188,8 @@ func (s *server) tasks() []task {
 		{"bundle", 15 * time.Second, s.refreshBundle},
 		{"keys", 10 * time.Minute, s.keys.Resume},
 		{"activations", time.Minute, s.keys.Tidy},
+		{"holds", 30 * time.Second, func(ctx context.Context) error { _, err := s.ca.ResumeDue(ctx); return err }},
+		{"reminders", time.Hour, func(ctx context.Context) error { _, err := s.ca.Remind(ctx); return err }},
 		{"recover-issuance", 5 * time.Minute, func(ctx context.Context) error { _, err := s.ca.Recover(ctx, false); return err }},
 		{"recover-seals", 5 * time.Minute, func(ctx context.Context) error { _, err := s.seals.Recover(ctx, false); return err }},
 		{"recover-licences", 5 * time.Minute, func(ctx context.Context) error { _, err := s.licences.Recover(ctx, false); return err }},
