@@ -289,6 +289,11 @@ func refuseHTTP(w http.ResponseWriter, _ *http.Request, err error, wait time.Dur
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", strconv.Itoa(1+int(wait.Seconds())))
 	}
+	if status == http.StatusUnauthorized { // without words: Bouncy Castle's client fails when there are some
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(status)
+		return
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text.EN+"\n"+text.ZH+"\n")

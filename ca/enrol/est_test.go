@@ -31,12 +31,20 @@ func (w *world) secure() (server *httptest.Server, root []byte) {
 		w.t.Fatal("no key")
 	}
 	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	authority := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "TLS root"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	site := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	root, err := x509.CreateCertificate(rand.Reader, authority, authority, &key.PublicKey, key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, site, authority, &key.PublicKey, key)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -44,7 +52,7 @@ func (w *world) secure() (server *httptest.Server, root []byte) {
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, ClientAuth: tls.RequestClientCert}
 	server.StartTLS()
 	w.t.Cleanup(server.Close)
-	return server, der
+	return server, root
 }
 
 func csrFor(t testing.TB, key crypto.Signer, subject certs.Name) []byte {
@@ -155,7 +163,7 @@ func TestESTRefuses(t *testing.T) {
 				r.RemoteAddr = "192.0.2.1:1"
 			}, http.StatusForbidden},
 		} {
-			if rec := w.post("/.well-known/est/"+c.path, c.kind, c.body, c.edit); rec.Code != c.code || rec.Body.Len() == 0 {
+			if rec := w.post("/.well-known/est/"+c.path, c.kind, c.body, c.edit); rec.Code != c.code || (rec.Body.Len() == 0) != (c.code == http.StatusUnauthorized) {
 				t.Errorf("%s: %d %s", what, rec.Code, rec.Body)
 			}
 		}

@@ -69,7 +69,7 @@ func writeCertificate(t *testing.T, file string, c *certs.Certificate) {
 // TestOpenSSLAsCMPClient goes with openssl through the life of a P-256 device: first certificate under a secret, another by
 // PKCS#10, a new key, revocation; messages signed on both sides from the second on.
 func TestOpenSSLAsCMPClient(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	once(t, func(t *testing.T, w *world) {
 		w.now = time.Now()
 		dir := t.TempDir()
 		server := httptest.NewServer(w.Handler())
@@ -126,7 +126,7 @@ func intermediates(t *testing.T, dir string, c *certs.Certificate) string {
 
 // TestOpenSSLAsCMPClientIsRefused: what openssl may not have, it does not get; and what it says shows why.
 func TestOpenSSLAsCMPClientIsRefused(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	once(t, func(t *testing.T, w *world) {
 		w.now = time.Now()
 		dir := t.TempDir()
 		server := httptest.NewServer(w.Handler())
@@ -152,7 +152,7 @@ func TestOpenSSLAsCMPClientIsRefused(t *testing.T) {
 
 // TestOpenSSLReadsESTAnswers: openssl finds the certificates in what EST hands out.
 func TestOpenSSLReadsESTAnswers(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
+	once(t, func(t *testing.T, w *world) {
 		dir := t.TempDir()
 		secret := w.secret(enrol.Order{Profile: "device-p256", Holder: "e1"})
 		rec := w.post("/.well-known/est/simpleenroll", typeCSR, csrFor(t, newKey(t, "p256"), name("x")), basic(secret.ID, secret.Value))

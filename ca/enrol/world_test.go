@@ -59,6 +59,13 @@ func each(t *testing.T, f func(t *testing.T, w *world)) {
 	})
 }
 
+// once is each on one database, for tests of what does not depend on it.
+func once(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Setenv("HUFU_TEST_PG", "")
+	each(t, f)
+}
+
 // open makes service and authority anew on the same database, as a restart does.
 func (w *world) open(change func(*enrol.Config)) {
 	w.t.Helper()
