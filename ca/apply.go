@@ -137,6 +137,9 @@ func (a *Authority) completed(ctx context.Context, by actor.Actor, app *Applicat
 	if err == nil {
 		err = a.replaces(ctx, *app, prepared)
 	}
+	if err == nil && p.keepsNames() {
+		err = a.Store.View(ctx, func(r R) error { return nameFree(r, prepared) })
+	}
 	return prepared, err // what could not be issued is refused now, not after the approval
 }
 
@@ -220,6 +223,9 @@ func (a *Authority) checkRequest(p *Profile, q Request) (*certs.Request, []byte,
 	}
 	if kind := keyKind(request.PublicKey); !slices.Contains(p.Keys, kind) {
 		return nil, nil, ErrKeyKind.With("profile %q takes %v, the request has %q", p.Name, p.Keys, kind)
+	}
+	if _, err := temporaryKey(request); err != nil {
+		return nil, nil, err
 	}
 	spki := gm.SM3(request.RawSPKI)
 	return request, spki[:], nil

@@ -94,6 +94,8 @@ type registry struct{}
 
 func (registry) Holder(_ context.Context, subject, organization string) (ca.Holder, error) {
 	switch {
+	case subject == "p2": // of the same name
+		return ca.Holder{ID: "p2", Kind: ca.HolderPerson, Name: "王小雅", Number: "110101199003070038", Level: 2}, nil
 	case subject == "p1" && organization == "":
 		return ca.Holder{ID: "p1", Kind: ca.HolderPerson, Name: "王小雅", Number: "11010119900307002X", Level: 2}, nil
 	case subject == "e1":

@@ -57,6 +57,9 @@ func (a *Authority) reserveIn(w W, by actor.Actor, all []*prepared, application 
 		if err := claimKey(w, p); err != nil {
 			return err
 		}
+		if err := claimName(w, p); err != nil {
+			return err
+		}
 		hash := gm.SM3(p.tbs)
 		r := Reservation{
 			Serial: p.serial, Issuer: p.issuer, Application: application, Profile: p.profile.Name,

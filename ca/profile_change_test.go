@@ -321,3 +321,29 @@ func TestALintRefusesBeforeASerialIsReserved(t *testing.T) {
 		}
 	})
 }
+
+// Where a profile allows each subject name once, a second holder of the same name is told before anything is signed; the
+// first one's next certificate is no second.
+func TestASubjectNameIsForOneHolder(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		w.changed("person-sign", "issuer: issuing", "issuer: issuing\nsame_name: refuse")
+		for range 2 {
+			app := w.approved(mustCSR(t))
+			if _, err := w.Issue(t.Context(), officer, app.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		namesake := actor.Actor{Subject: "p2", Capacity: actor.Person}
+		_, err := w.Apply(t.Context(), namesake, ca.Request{Profile: "person-sign", Holder: "p2", CSR: mustCSR(t)})
+		if !errors.Is(err, ca.ErrNameTaken) {
+			t.Errorf("a namesake got the same subject: %v", err)
+		}
+		err = w.db.CA().Update(t.Context(), func(tx ca.W) error { return tx.ClaimName("issuing", make([]byte, 32), "a") })
+		if err == nil {
+			err = w.db.CA().Update(t.Context(), func(tx ca.W) error { return tx.ClaimName("issuing", make([]byte, 32), "b") })
+		}
+		if !errors.Is(err, ca.ErrNameTaken) { // two at once, past the look beforehand
+			t.Errorf("a name was claimed for two: %v", err)
+		}
+	})
+}

@@ -13,27 +13,23 @@ var ErrNameTaken = fault.New(fault.Conflict, "ca.name-taken",
 	"Another holder has a certificate with this very subject name, and the profile allows each name once. Ask a registration officer for a name that tells the two apart.",
 	"已有其他持有人的证书使用相同的主体名称，该模板不允许重名。请联系登记人员区分名称。")
 
+// keepsNames tells whether a subject name is for one holder alone.
+func (p *Profile) keepsNames() bool { return p.SameName == "refuse" }
+
 // claimName keeps the subject name for its holder, in the transaction that reserves the serial, where the profile says so.
 func claimName(w W, p *prepared) error {
-	if p.profile.SameName != "refuse" {
+	if !p.profile.keepsNames() {
 		return nil
 	}
 	hash, err := p.nameHash()
 	if err != nil {
 		return err
 	}
-	free, err := w.ClaimName(p.issuer, hash, p.holder.ID)
-	if err == nil && !free {
-		err = ErrNameTaken.With("subject %x under %q", hash, p.issuer)
-	}
-	return err
+	return w.ClaimName(p.issuer, hash, p.holder.ID)
 }
 
 // nameFree is the look beforehand, which spares the maker a wait.
 func nameFree(r R, p *prepared) error {
-	if p.profile.SameName != "refuse" {
-		return nil
-	}
 	hash, err := p.nameHash()
 	if err != nil {
 		return err

@@ -49,8 +49,8 @@ type ProfileW interface {
 	AddProfileVersion(v ProfileVersion) error
 	// MoveProfileVersion sets state, checker and time of a version that is in state from: false when it is in another.
 	MoveProfileVersion(from ProfileState, after ProfileVersion) (bool, error)
-	// ClaimName keeps a subject name for a holder: false when it is another's.
-	ClaimName(issuer string, name []byte, holder string) (bool, error)
+	// ClaimName keeps a subject name (its SM3) for a holder; ErrNameTaken when it is another's.
+	ClaimName(issuer string, name []byte, holder string) error
 }
 
 // moved is when the version came into its state.

@@ -53,8 +53,16 @@ func (t caTx) NameHolder(issuer string, name []byte) (holder string, err error) 
 	return holder, caMissing(err, "name %x of %q", name, issuer)
 }
 
-func (t caTx) ClaimName(issuer string, name []byte, holder string) (bool, error) {
-	n, err := t.exec(`INSERT INTO ca_name (issuer, name, holder) VALUES ($1, $2, $3)
-		ON CONFLICT (issuer, name) DO UPDATE SET holder = excluded.holder WHERE ca_name.holder = excluded.holder`, issuer, name, holder)
-	return n == 1, err
+func (t caTx) ClaimName(issuer string, name []byte, holder string) error {
+	return t.later(statement{
+		query: `INSERT INTO ca_name (issuer, name, holder) VALUES ($1, $2, $3)
+			ON CONFLICT (issuer, name) DO UPDATE SET holder = excluded.holder WHERE ca_name.holder = excluded.holder`,
+		args: []any{issuer, name, holder},
+		judge: func(n int64, err error) error {
+			if err == nil && n != 1 {
+				err = ca.ErrNameTaken.With("subject %x under %q", name, issuer)
+			}
+			return err
+		},
+	})
 }
