@@ -12,6 +12,7 @@ func (a *API) nouns() []noun {
 		{"authorities", text("CA 与交叉认证", "Authorities and cross certificates"), a.CA != nil, a.authorityRoutes()},
 		{"trust", text("信任清单", "The trust list"), a.CA != nil, a.trustRoutes()},
 		{"certificates", text("证书", "Certificates"), a.CA != nil, a.certificateRoutes()},
+		{"certificates", text("证书", "Certificates"), a.CA != nil, a.enrolRoutes()},
 		{"certificates", text("证书", "Certificates"), a.CA != nil && a.Audit != nil, []route{
 			{"GET /api/v1/certificates/{serial}/proof", anyone, text("获取证书的日志证明", "Get the log's proofs about a certificate"), on(a.certificateProof)},
 		}},

@@ -64,6 +64,10 @@ type Config struct {
 	// Authorities are profiles of authorities that are made on demand: issuing-p256 for peers without SM2. They are made on the
 	// next start and stay.
 	Authorities []string `yaml:"authorities,omitempty"`
+	// Rate bounds how often one address, and one owner of tokens, may call the API.
+	Rate Rate `yaml:"rate,omitempty"`
+	// Issuing is how many issuances of certificates may be under way at once; more are refused with 503 until one is done.
+	Issuing int `yaml:"issuing,omitempty"`
 	// TSA is how time-stamps are given.
 	TSA TSA `yaml:"tsa,omitempty"`
 	// Mail is how holders are reminded before certificates end.
@@ -84,6 +88,13 @@ type Enrolment struct {
 	Rate float64 `yaml:"rate,omitempty"`
 	// MustConfirm lets no device do without the confirmation of its certificate by CMP.
 	MustConfirm bool `yaml:"must_confirm,omitempty"`
+}
+
+// Rate is how many calls a second are let through, and how many at once after a pause. Zero is the default of 50 and 200; a
+// negative rate lets all through, for a server that only trusted machines reach.
+type Rate struct {
+	PerSecond float64 `yaml:"per_second"`
+	Burst     int     `yaml:"burst"`
 }
 
 var errConfig = fault.New(fault.Invalid, "config",
@@ -195,6 +206,8 @@ func (c *Config) check() error {
 		return errConfig.With("instance %d is not within 1 and 127", c.Instance)
 	case c.Quorum < 0 || c.Quorum > len(c.Witnesses):
 		return errConfig.With("quorum %d with %d witnesses", c.Quorum, len(c.Witnesses))
+	case c.Rate.Burst < 0 || c.Issuing < 0:
+		return errConfig.With("rate.burst %d or issuing %d is below zero", c.Rate.Burst, c.Issuing)
 	case c.badProxy() != "":
 		return errConfig.With("proxies: %q is not an address range such as 10.0.0.0/8", c.badProxy())
 	case c.badOutbound() != "":

@@ -54,6 +54,7 @@ func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 	if s.api, err = api.New(api.Config{
 		Tokens: s.oidc, CA: s.ca, Centre: s.front, People: s.identity, Logins: s.login, Clients: s.oidc, Seals: s.seals, Licences: s.licences, Audit: s.audit,
 		Keys: s.keys, Verifier: verifier{s}, Enrolment: s.enrol, Webhooks: s.webhooks, WebhookKey: s.webhookKey, URL: s.cfg.URL, RemoteIP: remoteIP(s.cfg.proxies()), Log: s.log, Now: s.now,
+		Rate: api.Rate{PerSecond: s.cfg.Rate.PerSecond, Burst: s.cfg.Rate.Burst},
 	}); err != nil {
 		return err
 	}
