@@ -163,7 +163,11 @@ func (a *Authority) ownedBy(by actor.Actor, app Application) error {
 	if app.madeBy(by) == nil {
 		return nil
 	}
-	if p := a.profile(app.Profile); p != nil && isHolder(by, p.Holder, app.Holder, app.Organization) {
+	p := a.profileVersion(app.Profile, app.ProfileVersion)
+	if p == nil { // withdrawn; what was issued under it can still be fetched
+		p = a.profile(app.Profile)
+	}
+	if p != nil && isHolder(by, p.Holder, app.Holder, app.Organization) {
 		return nil
 	}
 	return ErrNotHolder.With("%s has no say in application %s", by, app.ID)

@@ -152,9 +152,9 @@ func foreign(by actor.Actor, app Application, evidence []Evidence) error {
 
 // approve counts an approval. The evidence must be complete; an officer counts once.
 func (a *Authority) approve(app *Application, by actor.Actor, evidence []Evidence) error {
-	p := a.profile(app.Profile)
+	p := a.profileVersion(app.Profile, app.ProfileVersion)
 	if p == nil {
-		return ErrProfile.With("profile %q is gone", app.Profile)
+		return ErrProfile.With("version %d of profile %q was withdrawn", app.ProfileVersion, app.Profile)
 	}
 	if missing := lacking(p, evidence); len(missing) > 0 {
 		return ErrEvidence.With("application %s lacks %s", app.ID, strings.Join(missing, ", "))
