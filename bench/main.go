@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bed{ctx: ctx, dir: dir, pg: *pg, rounds: *rounds, turn: *turn}
+	b := &bed{ctx: ctx, dir: dir, pg: *pg, rounds: *rounds, turn: *turn, notes: errs}
 	var rows []row
 	for _, w := range chosen {
 		r, err := b.measure(w)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"syscall"
@@ -20,7 +21,7 @@ type workload struct {
 }
 
 // workloads are all rows there are, in the order of the table.
-var workloads = slices.Concat(gmWorkloads, keyWorkloads, deviceWorkloads)
+var workloads = slices.Concat(gmWorkloads, keyWorkloads, deviceWorkloads, statusWorkloads)
 
 // pair is a workload prepared: both sides tell their rate when asked to work for a while.
 type pair struct {
@@ -35,6 +36,7 @@ type bed struct {
 	dir    string // temporary, gone afterwards
 	pg     string // address of a PostgreSQL, "" for SQLite
 	rounds int
+	notes  io.Writer     // for what a row cannot say
 	turn   time.Duration // how long one side works before the other has its turn
 }
 

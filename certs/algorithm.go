@@ -182,13 +182,36 @@ func Sign(signer crypto.Signer, message []byte) (SignatureAlgorithm, []byte, err
 	return alg, sig, err
 }
 
+// signUnchecked is Sign for a signer that verifies by itself.
+func signUnchecked(signer crypto.Signer, message []byte) (SignatureAlgorithm, []byte, error) {
+	pub := signer.Public()
+	alg, err := SigningAlgorithm(pub)
+	if err != nil {
+		return UnknownSignature, nil, err
+	}
+	h, err := alg.NewHash(pub)
+	if err != nil {
+		return UnknownSignature, nil, err
+	}
+	h.Write(message)
+	sig, err := signer.Sign(rand.Reader, h.Sum(nil), signerOptions(alg))
+	if err != nil {
+		return UnknownSignature, nil, fmt.Errorf("sign with %s: %w", alg, err)
+	}
+	return alg, sig, nil
+}
+
+// signerOptions is what tells a signer that it gets a finished digest.
+func signerOptions(alg SignatureAlgorithm) crypto.SignerOpts {
+	if alg == SM2WithSM3 {
+		return gm.Digest
+	}
+	return algorithms[alg].hash
+}
+
 // SignDigest signs a finished digest (of NewHash) and verifies the signature before it returns it.
 func SignDigest(signer crypto.Signer, alg SignatureAlgorithm, digest []byte) ([]byte, error) {
-	var opts crypto.SignerOpts = algorithms[alg].hash
-	if alg == SM2WithSM3 {
-		opts = gm.Digest
-	}
-	sig, err := signer.Sign(rand.Reader, digest, opts)
+	sig, err := signer.Sign(rand.Reader, digest, signerOptions(alg))
 	if err != nil {
 		return nil, fmt.Errorf("sign with %s: %w", alg, err)
 	}

@@ -21,7 +21,7 @@ type Status struct {
 	ShortNonce string `yaml:"short_nonce"`
 	// MemoryMB bounds the OCSP answers that are kept ready.
 	MemoryMB int `yaml:"memory_mb"`
-	// Live is how many answers are signed at once while their askers wait; 0 for one fewer than CPUs.
+	// Live is how many answers are signed at once while their askers wait; 0 for as many as CPUs.
 	Live int `yaml:"live,omitempty"`
 }
 
