@@ -44,6 +44,7 @@ func (c *doctorCommand) Run(con *console) error {
 	held := c.devices(con, cfg, tell)
 	tell("database", checkDatabase(con.ctx, cfg))
 	checkRootLists(con, cfg, tell)
+	checkCentre(con, cfg, tell)
 	checkForeignLists(con, cfg, tell)
 	checkLists(con, cfg, tell)
 	if held != nil {

@@ -347,13 +347,15 @@ func (v *victim) checkAll() {
 func (v *victim) checkSettled() {
 	v.t.Helper()
 	for what, query := range map[string]string{
-		"reserved certificates": "SELECT count(*) FROM ca_reserved",
-		"intended stamps":       "SELECT count(*) FROM seal_use WHERE state = 'intended'",
-		"drafted licences":      "SELECT count(*) FROM licence WHERE state = 'drafted'",
-		"keys in the making":    "SELECT count(*) FROM device_key WHERE state IN ('making', 'destroying')",
-		"seal keys being made":  "SELECT count(*) FROM wrapped_key WHERE state = 'making'",
-		"seals being made":      "SELECT count(*) FROM seal WHERE state <> 'active'",
-		"dead jobs":             "SELECT count(*) FROM job WHERE state = 'dead'",
+		"reserved certificates":                           "SELECT count(*) FROM ca_reserved",
+		"intended stamps":                                 "SELECT count(*) FROM seal_use WHERE state = 'intended'",
+		"drafted licences":                                "SELECT count(*) FROM licence WHERE state = 'drafted'",
+		"keys in the making":                              "SELECT count(*) FROM device_key WHERE state IN ('making', 'destroying')",
+		"seal keys being made":                            "SELECT count(*) FROM wrapped_key WHERE state = 'making'",
+		"seals being made":                                "SELECT count(*) FROM seal WHERE state <> 'active'",
+		"encryption keys handed out without escrow":       "SELECT count(*) FROM kmc_pair WHERE state = 'held' AND (length(wrapped) = 0 OR length(envelope) = 0 OR request = '')",
+		"encryption certificates without a key in escrow": "SELECT count(*) FROM ca_certificate AS c WHERE c.profile LIKE '%-enc' AND NOT EXISTS (SELECT 1 FROM kmc_pair AS p WHERE p.request = c.application AND p.state = 'held')",
+		"dead jobs":                                       "SELECT count(*) FROM job WHERE state = 'dead'",
 	} {
 		n := 0
 		for range 20 { // the server may be at work itself

@@ -13,6 +13,7 @@ import (
 
 	"hufu/ca/kmc"
 	kmcremote "hufu/ca/kmc/remote"
+	"hufu/internal/actor"
 	"hufu/internal/outbound"
 	"hufu/keys"
 	"hufu/store"
@@ -115,6 +116,41 @@ func (s *server) remoteCentre() (kmc.Service, error) {
 		Timeout: remoteTime, MaxBody: 4 << 20,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{own}},
 	})), nil
+}
+
+// checkCentre tells the doctor's reader whether a centre elsewhere answers, and what stands in escrow in this database.
+func checkCentre(con *console, cfg Config, tell func(string, error)) {
+	if cfg.KMC.URL != "" {
+		service, err := (&server{cfg: cfg}).remoteCentre()
+		if err == nil {
+			_, err = service.Pool(con.ctx, actor.ForSystem("doctor"))
+		}
+		tell("key management centre "+cfg.KMC.URL, err)
+		return
+	}
+	if databaseFile(cfg) != nil {
+		return // the line about the database has said so
+	}
+	db, err := store.Open(con.ctx, cfg.dsn(), store.Options{})
+	if err != nil {
+		return
+	}
+	defer db.Close()
+	if db.CheckVersion(con.ctx) != nil {
+		return
+	}
+	err = db.KMC().View(con.ctx, func(r kmc.R) error {
+		clients, err := r.Clients()
+		for _, c := range clients {
+			held, pool, err := r.Count(c.Name)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(con.out, "       authority %s: %d encryption keys in escrow; %d pairs in the pool\n", c.Name, held, pool)
+		}
+		return err
+	})
+	tell("encryption keys", err)
 }
 
 // jobsAlone and tasksAlone are what a centre that stands alone does by itself.
