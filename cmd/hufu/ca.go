@@ -126,8 +126,8 @@ type motionLine struct {
 	} `json:"differences,omitempty"`
 }
 
-// stateWords say what comes next.
-var stateWords = map[string]fault.Text{
+// authorityWords say what comes next.
+var authorityWords = map[string]fault.Text{
 	"requested": {ZH: "申请已生成，等待上级 CA 签发", EN: "the request is out; the superior's answer is awaited"},
 	"proposed":  {ZH: "等待另一管理员审核", EN: "another administrator has to look at it"},
 	"approved":  {ZH: "审核已通过，可以发布或签发", EN: "agreed; it can be published or signed"},
@@ -140,7 +140,7 @@ func (m motionLine) tell(con *console, json bool) error {
 	if json {
 		return printJSON(con.out, m)
 	}
-	words := stateWords[m.State]
+	words := authorityWords[m.State]
 	_, err := fmt.Fprintf(con.out, "%s: %s / %s\n", m.ID, words.EN, words.ZH)
 	return err
 }
