@@ -1,0 +1,236 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"hufu/certs"
+	"hufu/internal/fault"
+)
+
+// revokedCertificates is what a revocation did.
+type revokedCertificates struct {
+	Revoked []struct{ Serial, Reason string }
+	Also    []struct{ Serial, Profile, Why string }
+}
+
+func (r revokedCertificates) print(con *console, dry bool) error {
+	verb := "revoked"
+	if dry {
+		verb = "would be revoked"
+	}
+	for _, v := range r.Revoked {
+		fmt.Fprintf(con.out, "%s %s (%s)\n", v.Serial, verb, v.Reason)
+	}
+	for _, v := range r.Also {
+		fmt.Fprintf(con.out, "%s is left alone: %s, %s\n", v.Serial, v.Why, v.Profile)
+	}
+	return nil
+}
+
+var (
+	errRevokeWhich = fault.New(fault.Invalid, "cert.revoke-which",
+		"Name serial numbers, a file of them with --list, or a search by --holder, --profile, --issuer, --from, --to.",
+		"请给出证书序列号、--list 列表文件，或用 --holder、--profile、--issuer、--from、--to 指定范围。")
+	errRevokeYes = fault.New(fault.Invalid, "cert.revoke-yes",
+		"This revokes many certificates for ever. Try with --dry-run first, then give --yes.", "此操作将永久吊销多张证书。请先用 --dry-run 试行，再加 --yes 执行。")
+	errRevokeSome = fault.New(fault.Conflict, "cert.revoke-some",
+		"Some certificates could not be revoked. Run the same command again: what is revoked already is passed over.", "部分证书吊销失败。请重新执行同一命令，已吊销的将自动跳过。")
+)
+
+type certRevokeCommand struct {
+	remote
+	which
+	Serial  []string  `arg:"" optional:"" help:"Serial numbers, hexadecimal."`
+	List    string    `help:"File with one serial number a line; # begins a remark." type:"existingfile" placeholder:"FILE"`
+	Reason  string    `required:"" help:"keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn or unspecified; cACompromise of an authority."`
+	Invalid time.Time `help:"Since when the key is known or suspected to be lost." placeholder:"TIME"`
+	Pair    bool      `help:"The other certificate of the same application too."`
+	DryRun  bool      `help:"Tell what would be revoked; change nothing."`
+	Yes     bool      `help:"It is meant: many certificates at once."`
+}
+
+func (c *certRevokeCommand) Run(con *console) error {
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
+	serials, err := c.serials(con, s)
+	if err != nil {
+		return err
+	}
+	if len(serials) == 0 {
+		return errRevokeWhich
+	}
+	if len(serials) > 1 && !c.Yes && !c.DryRun {
+		return errRevokeYes.With("%d certificates", len(serials))
+	}
+	return c.all(con, s, serials)
+}
+
+func (c *certRevokeCommand) serials(con *console, s *session) ([]string, error) {
+	serials := c.Serial
+	if c.List != "" {
+		text, err := os.ReadFile(c.List)
+		if err != nil {
+			return nil, err
+		}
+		for line := range strings.Lines(string(text)) {
+			line, _, _ = strings.Cut(line, "#")
+			if line = strings.TrimSpace(line); line != "" {
+				serials = append(serials, line)
+			}
+		}
+	}
+	if !c.any() {
+		return serials, nil
+	}
+	for _, state := range []string{"valid", "held"} {
+		found, err := s.find(con, c.values(state), 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			serials = append(serials, f.Serial)
+		}
+	}
+	return serials, nil
+}
+
+// all revokes one after another. A certificate that is revoked already is passed over, so that the command can be run again.
+func (c *certRevokeCommand) all(con *console, s *session, serials []string) error {
+	body := map[string]any{"reason": c.Reason, "pair": c.Pair, "dry_run": c.DryRun}
+	if !c.Invalid.IsZero() {
+		body["invalid_since"] = c.Invalid.UTC()
+	}
+	show, failed := newProgress(con.err, "revoke"), 0
+	for i, serial := range serials {
+		var out revokedCertificates
+		err := s.ask(con.ctx, http.MethodPost, certificatesPath+"/"+url.PathEscape(serial)+"/revocation", body, &out)
+		switch {
+		case con.ctx.Err() != nil:
+			return con.ctx.Err()
+		case err != nil && len(serials) > 1 && isRevoked(err):
+		case err != nil && len(serials) == 1:
+			return err
+		case err != nil:
+			failed++
+			fmt.Fprintf(con.err, "%s: %s\n", serial, oneLine(err))
+		default:
+			if err := out.print(con, c.DryRun); err != nil {
+				return err
+			}
+		}
+		show(int64(i+1), int64(len(serials)))
+	}
+	if failed > 0 {
+		return errRevokeSome.With("%d of %d", failed, len(serials))
+	}
+	return nil
+}
+
+// isRevoked tells the server's refusal of a second revocation.
+func isRevoked(err error) bool {
+	said, ok := errors.AsType[*fault.Error](err)
+	return ok && said.Code == "ca.revoked"
+}
+
+type certBlockKeyCommand struct {
+	remote
+	File   []string `arg:"" optional:"" help:"Certificates, requests or public keys, PEM." type:"existingfile"`
+	SM3    []string `name:"sm3" help:"SM3 of a SubjectPublicKeyInfo, hexadecimal." placeholder:"HASH"`
+	SHA256 string   `name:"sha256" help:"File with the SHA-256 of a weak key a line, as published lists have it." type:"existingfile" placeholder:"FILE"`
+	Note   string   `required:"" help:"Where that is known from."`
+	Revoke bool     `help:"Revoke the certificates of these keys too."`
+	DryRun bool     `help:"Tell what would happen; change nothing."`
+}
+
+func (c *certBlockKeyCommand) Run(con *console) error {
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
+	keys, err := c.keys()
+	if err != nil {
+		return err
+	}
+	total, blocked := len(keys), 0
+	for len(keys) > 0 {
+		part := keys[:min(1000, len(keys))]
+		keys = keys[len(part):]
+		var out struct {
+			New          int
+			Certificates []string
+		}
+		if err := s.ask(con.ctx, http.MethodPost, "/api/v1/blocked-keys", map[string]any{
+			"keys": part, "note": c.Note, "listed": c.SHA256 != "", "revoke": c.Revoke, "dry_run": c.DryRun,
+		}, &out); err != nil {
+			return err
+		}
+		blocked += out.New
+		for _, serial := range out.Certificates {
+			fmt.Fprintf(con.out, "certificate %s has such a key\n", serial)
+		}
+	}
+	_, err = fmt.Fprintf(con.out, "%d keys, %d of them new\n", total, blocked)
+	return err
+}
+
+func (c *certBlockKeyCommand) keys() (keys []map[string]any, err error) {
+	for _, file := range c.File {
+		text, err := readSmall(file)
+		if err != nil {
+			return nil, err
+		}
+		spki, err := publicKeyIn(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		keys = append(keys, map[string]any{"spki": spki})
+	}
+	for _, hash := range c.SM3 {
+		keys = append(keys, map[string]any{"hash": hash, "algorithm": "sm3"})
+	}
+	if c.SHA256 == "" {
+		return keys, nil
+	}
+	text, err := os.ReadFile(c.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		if hash, err := hex.DecodeString(line); err != nil || len(hash) != 32 {
+			return nil, errUsage.With("%s: %q is no SHA-256", c.SHA256, line)
+		}
+		keys = append(keys, map[string]any{"hash": line, "algorithm": "sha256"})
+	}
+	return keys, nil
+}
+
+// publicKeyIn returns the SubjectPublicKeyInfo of a certificate, a request or a public key in PEM.
+func publicKeyIn(text []byte) ([]byte, error) {
+	if der, err := certs.DecodePEM(text, "CERTIFICATE"); err == nil {
+		c, err := certs.Parse(der)
+		if err != nil {
+			return nil, err
+		}
+		return c.RawSPKI, nil
+	}
+	if der, err := certs.DecodePEM(text, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"); err == nil {
+		r, err := certs.ParseRequest(der)
+		if err != nil {
+			return nil, err
+		}
+		return r.RawSPKI, nil
+	}
+	return certs.DecodePEM(text, "PUBLIC KEY")
+}
