@@ -67,14 +67,14 @@ type application struct {
 	Certificates []string  `json:"certificates,omitempty"`
 }
 
-// stateWords say where an application stands.
-var stateWords = map[string]string{
+// applicationWords say where an application stands.
+var applicationWords = map[string]string{
 	"draft": "草稿", "submitted": "待审核", "approved": "已通过", "rejected": "已驳回", "issued": "已签发", "delivered": "已领取", "withdrawn": "已撤回",
 	"waiting": "待处理", "failed": "失败", "cancelled": "已取消",
 }
 
 func (a application) tell(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "application %s: %s / %s\n", a.ID, a.State, stateWords[a.State])
+	_, err := fmt.Fprintf(w, "application %s: %s / %s\n", a.ID, a.State, applicationWords[a.State])
 	return err
 }
 

@@ -66,7 +66,7 @@ func (b batch) line() string {
 	var parts []string
 	for _, state := range []string{"waiting", "draft", "submitted", "approved", "issued", "delivered", "rejected", "withdrawn", "failed", "cancelled"} {
 		if n := b.Rows[state]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s / %s", n, state, stateWords[state]))
+			parts = append(parts, fmt.Sprintf("%d %s / %s", n, state, applicationWords[state]))
 		}
 	}
 	return fmt.Sprintf("batch %s, %d rows: %s", b.ID, b.Total, strings.Join(parts, ", "))
