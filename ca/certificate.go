@@ -57,7 +57,7 @@ func (a *Authority) issuersOf(leaf *certs.Certificate, issuer string) (chain []*
 
 func (a *Authority) maySee(by actor.Actor, c Record) bool {
 	p := a.profile(c.Profile)
-	if p != nil && p.Holder != HolderPerson && p.Holder != HolderOfficial {
+	if p != nil && !p.Private && p.Holder != HolderPerson && p.Holder != HolderOfficial {
 		return true
 	}
 	return by.Require(actor.RoleRegistrar, actor.RoleApprover, actor.RoleBusinessAdmin) == nil ||

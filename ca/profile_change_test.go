@@ -1,12 +1,19 @@
 package ca_test
 
 import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"hufu/ca"
+	"hufu/certs"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
 	"hufu/internal/gm"
@@ -346,4 +353,113 @@ func TestASubjectNameIsForOneHolder(t *testing.T) {
 			t.Errorf("a name was claimed for two: %v", err)
 		}
 	})
+}
+
+// The switch of a console that says whether certificates are published.
+func TestPrivateCertificatesAreForTheHolder(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		entity := actor.Actor{Subject: "p9", Capacity: actor.Entity, For: "e1"}
+		app, err := w.Apply(t.Context(), entity, ca.Request{Profile: "entity-sign", Holder: "e1", CSR: mustCSR(t)})
+		if err == nil {
+			app, err = w.Decide(t.Context(), officer, app.ID, true, "")
+		}
+		if err == nil {
+			app, err = w.Issue(t.Context(), entity, app.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		see := func(by actor.Actor) bool { _, err := w.Chain(t.Context(), by, app.Certificates[0]); return err == nil }
+		if !see(w.citizen) {
+			t.Error("an entity's certificate is not public")
+		}
+		w.changed("entity-sign", "issuer: issuing", "issuer: issuing\nprivate: true")
+		if see(w.citizen) || !see(entity) || !see(officer) {
+			t.Error("a private certificate is shown to others, or not to the holder")
+		}
+	})
+}
+
+// An authority for peers without SM2 is made when it is asked for, with the one above it, once.
+func TestAnAuthorityIsMadeOnDemand(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		if names, _ := w.Issuers(); len(names) != 2 {
+			t.Fatalf("the first start made %v", names)
+		}
+		if err := w.MakeAuthority(t.Context(), profileMaker, "issuing-p256"); !errors.Is(err, actor.ErrRole) {
+			t.Errorf("a business administrator makes an authority: %v", err)
+		}
+		for _, name := range []string{"person-sign", "issuing"} {
+			if err := w.MakeAuthority(t.Context(), actor.ForSystem("test"), name); !errors.Is(err, ca.ErrProfile) {
+				t.Errorf("%s was made on demand: %v", name, err)
+			}
+		}
+		if err := w.MakeAuthority(t.Context(), actor.ForSystem("test"), "root-p256"); err == nil {
+			t.Error("a key of another kind than the profile's was certified") // the test's device makes SM2 alone
+		}
+		w.Keys = &plainKeys{memoryKeys: w.keys}
+		for range 2 {
+			if err := w.MakeAuthority(t.Context(), actor.ForSystem("test"), "issuing-p256"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if names, _ := w.Issuers(); len(names) != 4 {
+			t.Errorf("authorities %v", names)
+		}
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		csr, err := certs.NewRequest(key, certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: "x"}), certs.RequestOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		app, err := w.Apply(t.Context(), second2registrar(), ca.Request{Profile: "entity-p256", Holder: "e1", CSR: csr})
+		if err == nil {
+			app, err = w.Decide(t.Context(), second, app.ID, true, "")
+		}
+		if err == nil {
+			app, err = w.Issue(t.Context(), officer, app.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain := w.chain(app.Certificates[0])
+		if len(chain) != 3 || chain[2].SignatureAlgorithm != certs.ECDSAWithSHA256 || chain[0].CheckSignature(chain[1]) != nil || chain[1].CheckSignature(chain[2]) != nil {
+			t.Errorf("a chain of %d under P-256", len(chain))
+		}
+	})
+}
+
+// plainKeys makes P-256 keys, too.
+type plainKeys struct {
+	*memoryKeys
+	plain map[string]*ecdsa.PrivateKey
+}
+
+func (k *plainKeys) Ensure(ctx context.Context, by actor.Actor, label, algorithm, purpose string) (crypto.Signer, error) {
+	if algorithm != "p256" {
+		return k.memoryKeys.Ensure(ctx, by, label, algorithm, purpose)
+	}
+	if purpose != "ca-root" && purpose != "ca-issuing" {
+		return nil, fmt.Errorf("purpose %q", purpose)
+	}
+	if k.plain == nil {
+		k.plain = map[string]*ecdsa.PrivateKey{}
+	}
+	if k.plain[label] == nil {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		k.plain[label] = key
+	}
+	return k.plain[label], nil
+}
+
+func (k *plainKeys) Signer(ctx context.Context, label string) (crypto.Signer, error) {
+	if key := k.plain[label]; key != nil {
+		return key, nil
+	}
+	return k.memoryKeys.Signer(ctx, label)
 }
