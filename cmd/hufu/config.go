@@ -88,6 +88,8 @@ type Enrolment struct {
 	Rate float64 `yaml:"rate,omitempty"`
 	// MustConfirm lets no device do without the confirmation of its certificate by CMP.
 	MustConfirm bool `yaml:"must_confirm,omitempty"`
+	// Poll is after how many seconds a device should ask again whether an officer has decided; 60 if left out.
+	Poll int `yaml:"poll,omitempty"`
 }
 
 // Rate is how many calls a second are let through, and how many at once after a pause. Zero is the default of 50 and 200; a

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"hufu/ca/enrol"
 )
@@ -15,6 +16,7 @@ import (
 func (s *server) openEnrolment() (err error) {
 	s.enrol, err = enrol.New(enrol.Config{
 		Store: s.db.Enrol(), CA: s.ca, Now: s.now, Rate: s.cfg.Enrolment.Rate, MustConfirm: s.cfg.Enrolment.MustConfirm,
+		PollTime: time.Duration(s.cfg.Enrolment.Poll) * time.Second,
 		RemoteIP: remoteIP(s.cfg.proxies()), Confidential: confidential(s.cfg.proxies()), Log: s.log,
 	})
 	return err

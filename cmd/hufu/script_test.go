@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"told": told, "reach": reach, "get": get, "mirror": mirror, "capture": capture, "expand": expand, "remember": remember, "damage": damage,
-			"sql": sqlite, "share": share, "pause": pause, "openssl": openssl, "stamper": stamper,
+			"sql": sqlite, "share": share, "pause": pause, "openssl": openssl, "stamper": stamper, "waits": waits,
 		},
 	})
 }
