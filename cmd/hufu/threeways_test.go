@@ -87,7 +87,9 @@ func (w *ways) secret(ctx context.Context, profile string) (id, value string) {
 
 // approve has another officer decide on the only application that waits.
 func (w *ways) approve(ctx context.Context, profile string) string {
-	var waiting struct{ Items []struct{ ID, Profile string } }
+	var waiting struct {
+		Items []struct{ ID, Profile string }
+	}
 	w.must(w.call(ctx, w.chief.Access, "GET", "/api/v1/applications?state=submitted&profile="+profile, nil, &waiting))
 	if len(waiting.Items) != 1 {
 		w.t.Fatalf("%d applications wait", len(waiting.Items))
