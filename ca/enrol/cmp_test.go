@@ -245,11 +245,10 @@ func TestAMessageThatComesAgainGetsTheSameAnswer(t *testing.T) {
 		if n := len(w.certificatesOf("e1", "device")); n != 1 {
 			t.Errorf("%d certificates of one message", n)
 		}
-		m, err := w.tell(x, "", der)
-		if err != nil {
+		if _, err := w.tell(x, "", der); err != nil {
 			t.Fatal(err)
 		}
-		if m, err = w.ask(x, "", request(t, cmp.IR, newKey(t, "sm2"), certs.RequestMessageOptions{})); err != nil || refusedWith(m) != cmp.TransactionIDInUse {
+		if m, err := w.ask(x, "", request(t, cmp.IR, newKey(t, "sm2"), certs.RequestMessageOptions{})); err != nil || refusedWith(m) != cmp.TransactionIDInUse {
 			t.Errorf("another request under the same identifier: %v, %v", m, err)
 		}
 	})
