@@ -121,7 +121,7 @@ func (a *Authority) openBatch(ctx context.Context, by actor.Actor, b Batch) (Bat
 		if err := w.Enqueue(JobBatch, b.ID, nil, a.Now()); err != nil {
 			return err
 		}
-		return recordBatch(w, by, "batch.submit", b, map[string]string{"rows": strconv.Itoa(b.Total), "sm3": hex.EncodeToString(b.SM3)}, a)
+		return w.Record(a.batchEntry(by, "batch.submit", b.ID, map[string]string{"rows": strconv.Itoa(b.Total), "sm3": hex.EncodeToString(b.SM3)}))
 	})
 	if err != nil {
 		return Batch{}, fmt.Errorf("open batch %s: %w", b.ID, err)
@@ -130,8 +130,9 @@ func (a *Authority) openBatch(ctx context.Context, by actor.Actor, b Batch) (Bat
 	return b, nil
 }
 
-func recordBatch(w W, by actor.Actor, action string, b Batch, facts map[string]string, a *Authority) error {
-	return w.Record(audit.Entry{At: a.Now(), Actor: by, Action: action, Object: audit.Object{Kind: "batch", ID: b.ID}, Public: facts})
+// batchEntry is what the record says of an act on a batch.
+func (a *Authority) batchEntry(by actor.Actor, action, batch string, facts map[string]string) audit.Entry {
+	return audit.Entry{At: a.Now(), Actor: by, Action: action, Object: audit.Object{Kind: "batch", ID: batch}, Public: facts}
 }
 
 // Batch returns a batch, how many of its rows stand where, and what was decided on it, to its maker and to officers.
@@ -251,7 +252,7 @@ func (a *Authority) changeBatch(ctx context.Context, by actor.Actor, id, action 
 		if err := w.Enqueue(JobBatch, id, nil, a.Now()); err != nil {
 			return err
 		}
-		return recordBatch(w, by, action, b, map[string]string{"rows": strconv.FormatInt(n, 10)}, a)
+		return w.Record(a.batchEntry(by, action, b.ID, map[string]string{"rows": strconv.FormatInt(n, 10)}))
 	})
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", action, id, err)

@@ -50,9 +50,9 @@ func (a *Authority) JudgeBatch(ctx context.Context, by actor.Actor, id string, d
 		if err := w.Enqueue(JobBatchDecision, made.ID, nil, made.At); err != nil {
 			return err
 		}
-		return recordBatch(w, by, "batch."+string(d.Verdict), b, map[string]string{
+		return w.Record(a.batchEntry(by, "batch."+string(d.Verdict), b.ID, map[string]string{
 			"submitted": strconv.Itoa(counts[string(Submitted)]), "rows": strconv.Itoa(len(made.Rows)),
-		}, a)
+		}))
 	})
 	if err != nil {
 		return BatchDecision{}, fmt.Errorf("decide on batch %s: %w", id, err)
