@@ -35,7 +35,8 @@ type StatusR interface {
 	// Issued tells whether a serial is that of a certificate of the issuer; one that is only reserved is not.
 	Issued(issuer string, serial []byte) (bool, error)
 	// Revocations calls f for each revocation of a shard (FullShard: of all) whose certificate ends after a time or which
-	// was made after it, in order of serial. The rows are read as f takes them.
+	// was made after it, in order of serial: serial, time, reason and invalidity date alone. The rows are read as f takes
+	// them; the serial is good until f returns.
 	Revocations(issuer string, shard int, since time.Time, f func(Revocation) error) error
 	// LastChange returns the latest time of all status events; zero when there is none.
 	LastChange() (time.Time, error)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"time"
 
 	"hufu/ca"
@@ -36,12 +37,19 @@ func (t caTx) LastChange() (time.Time, error) {
 }
 
 func (t caTx) Revocations(issuer string, shard int, since time.Time, f func(ca.Revocation) error) error {
+	scan := func(s scanner) (ca.Revocation, error) {
+		r := ca.Revocation{Issuer: issuer}
+		var at, reason, invalid int64
+		err := s.Scan((*sql.RawBytes)(&r.Serial), &at, &reason, &invalid)
+		r.At, r.Reason, r.Invalid = fromMicros(at), certs.Reason(reason), fromMicros(invalid)
+		return r, err
+	}
+	const columns = `SELECT serial, at, reason, invalid FROM ca_revocation `
 	// Two texts, so that each is read along its own index.
 	if shard == ca.FullShard {
-		return t.walk(f, scanRevocation, caRevocationQuery+`WHERE issuer = $1 AND (not_after > $2 OR at > $2) ORDER BY serial`, issuer, micros(since))
+		return t.walk(f, scan, columns+`WHERE issuer = $1 AND (not_after > $2 OR at > $2) ORDER BY serial`, issuer, micros(since))
 	}
-	return t.walk(f, scanRevocation, caRevocationQuery+`WHERE issuer = $1 AND shard = $2 AND (not_after > $3 OR at > $3) ORDER BY serial`,
-		issuer, shard, micros(since))
+	return t.walk(f, scan, columns+`WHERE issuer = $1 AND shard = $2 AND (not_after > $3 OR at > $3) ORDER BY serial`, issuer, shard, micros(since))
 }
 
 func (t caTx) Changes(issuer string, shard int, since time.Time, f func(ca.Revocation) error) error {
