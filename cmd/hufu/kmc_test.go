@@ -65,7 +65,6 @@ type apart struct {
 	centre      *server
 	authority   *server
 	at          string // of the centre
-	centreCert  string
 	centreFiles [2]string
 	client      [2]string // certificate and key of the authority
 }

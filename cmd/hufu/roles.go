@@ -33,6 +33,9 @@ func rolesOf(text string, cfg Config) (roles, error) {
 	if (r == rolesButKMC) != elsewhere {
 		return "", errRoles.With("roles %q with kmc.url %q", r, cfg.KMC.URL)
 	}
+	if r == rolesAll && len(cfg.KMC.Clients) > 0 {
+		return "", errRoles.With("kmc.clients are served by --roles kmc alone")
+	}
 	if r == rolesKMC {
 		err = cfg.KMC.checkAlone(cfg)
 	}

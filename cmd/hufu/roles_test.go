@@ -11,10 +11,22 @@ func TestRolesAreAListOfParts(t *testing.T) {
 		cfg  Config
 		want roles
 	}{
-		{"", here, rolesAll}, {"all", here, rolesAll}, {"kmc, " + rest, here, rolesAll}, {"all-but-kmc,kmc", here, rolesAll},
-		{"", elsewhere, rolesButKMC}, {"all-but-kmc", elsewhere, rolesButKMC}, {rest, elsewhere, rolesButKMC},
+		{"", here, rolesAll},
+		{"all", here, rolesAll},
+		{"kmc, " + rest, here, rolesAll},
+		{"all-but-kmc,kmc", here, rolesAll},
+		{"", elsewhere, rolesButKMC},
+		{"all-but-kmc", elsewhere, rolesButKMC},
+		{rest, elsewhere, rolesButKMC},
 		{"kmc", alone, rolesKMC},
-		{"all", elsewhere, ""}, {rest, here, ""}, {"kmc", elsewhere, ""}, {"kmc", here, ""}, {"ca", here, ""}, {"oidc,portal", elsewhere, ""}, {"everything", here, ""}, {",", here, ""},
+		{"all", elsewhere, ""},
+		{rest, here, ""},
+		{"kmc", elsewhere, ""},
+		{"kmc", here, ""},
+		{"ca", here, ""},
+		{"oidc,portal", elsewhere, ""},
+		{"everything", here, ""},
+		{",", here, ""},
 	} {
 		got, err := rolesOf(c.text, c.cfg)
 		if got != c.want || (err != nil) != (c.want == "") {
