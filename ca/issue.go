@@ -181,6 +181,9 @@ const maxWaits = 8
 
 // issueOnce is issueUnder for an application that is approved and nobody else's here.
 func (a *Authority) issueOnce(ctx context.Context, i *issuance, authority string) error {
+	if name := externalName(a.profileVersion(i.app.Profile, i.app.ProfileVersion)); name != "" {
+		return a.issueByExternal(ctx, i, name)
+	}
 	p, err := a.flow.enter()
 	if err != nil {
 		return err

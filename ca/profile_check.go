@@ -24,7 +24,7 @@ func oneOf(key, word string, words ...string) error {
 func (p *Profile) checkWords() error {
 	kinds := []HolderKind{HolderPerson, HolderEntity, HolderOfficial, HolderService, HolderAuthority, HolderForeign}
 	switch {
-	case !profileName.MatchString(p.Name) || !profileName.MatchString(p.Issuer):
+	case !profileName.MatchString(p.Name) || !profileName.MatchString(strings.TrimPrefix(p.Issuer, externalMark)):
 		return errors.New("name and issuer must be there, words of at most 48 small letters, digits and hyphens")
 	case !slices.Contains(kinds, p.Holder):
 		return fmt.Errorf("holder %q is none of %v", p.Holder, kinds)

@@ -35,6 +35,7 @@ const (
 	CMPP256    = "cmp-p256"    // and to others
 	QR         = "qr"          // signs the QR texts by which licences are shown
 	Webhook    = "webhook"     // signs event messages to other systems
+	ExternalRA = "external-ra" // protects applications to an external authority
 	TokenES256 = "token-es256" // signs ID tokens
 	TokenRS256 = "token-rs256" //
 	TokenSM2   = "token-sm2"   //
@@ -83,6 +84,7 @@ var purposes = map[string]purpose{
 	Bundle:     {use: useSign, algorithms: []string{SM2}},
 	QR:         {use: useSign, algorithms: []string{SM2}},
 	Webhook:    {use: useSign, algorithms: []string{SM2}},
+	ExternalRA: {use: useSign, algorithms: []string{SM2, P256}},
 	CMP:        {use: useSign, algorithms: []string{SM2}},
 	CMPP256:    {use: useSign, algorithms: []string{P256}},
 	TokenES256: {use: useSign, algorithms: []string{P256}},

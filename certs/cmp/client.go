@@ -54,6 +54,22 @@ func (c *Client) NewExchange(implicit bool) (*Exchange, error) {
 	return x, err
 }
 
+// Resume goes on with a transaction from the last message that was sent, after a crash: that message may be sent again, and
+// its answer be taken.
+func (c *Client) Resume(sent []byte) (*Exchange, error) {
+	x, err := c.NewExchange(false)
+	if err != nil {
+		return nil, err
+	}
+	m, err := Parse(sent)
+	if err != nil {
+		return nil, fmt.Errorf("message as sent: %w", err)
+	}
+	x.transaction, x.nonce, x.theirs = m.Header.TransactionID, m.Header.SenderNonce, m.Header.RecipientNonce
+	x.implicit = m.Confirms()
+	return x, nil
+}
+
 // Message makes the next message of the transaction.
 func (x *Exchange) Message(body Body, at time.Time) ([]byte, error) {
 	x.nonce = make([]byte, 16)
