@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"strings"
 
 	"hufu/certs"
 	"hufu/internal/actor"
@@ -24,6 +25,9 @@ func (a *Authority) Chain(ctx context.Context, by actor.Actor, serial string) ([
 	}
 	if !a.maySee(by, record) {
 		return nil, ErrUnknown.With("%s may not see certificate %s", by, serial) // nor learn that it exists
+	}
+	if name, ok := strings.CutPrefix(record.Issuer, externalMark); ok {
+		return a.chainOutside(ctx, record, name)
 	}
 	leaf, err := certs.Parse(record.DER)
 	if err != nil {

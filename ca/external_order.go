@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 
 	"hufu/audit"
@@ -213,4 +214,88 @@ func (a *Authority) storeOrder(ctx context.Context, i *issuance, o Order, d draf
 		i.app.State, i.app.Certificates = Issued, serials
 	}
 	return err
+}
+
+// chainOutside returns a certificate and that of the external authority which made it. What stands above it is the business of who trusts it.
+func (a *Authority) chainOutside(ctx context.Context, record Record, name string) ([]*certs.Certificate, error) {
+	e, err := a.externalInForce(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err1 := certs.ParseLenient(record.DER)
+	issuer, err2 := certs.ParseLenient(e.Certificate)
+	return []*certs.Certificate{leaf, issuer}, errors.Join(err1, err2)
+}
+
+// JobExternal is the kind of the durable job that has an external authority revoke what it made; its key is the serial,
+// hexadecimal.
+const JobExternal = "ca.external"
+
+// RevokeExternal asks the external authority to revoke a certificate that is revoked here. One that it has revoked already is
+// good.
+func (a *Authority) RevokeExternal(ctx context.Context, serial string) error {
+	number, err := parseSerial(serial)
+	if err != nil {
+		return err
+	}
+	var record Record
+	var revoked Revocation
+	err = a.Store.View(ctx, func(r R) (err error) {
+		if record, err = r.CertificateBySerial(number); err != nil {
+			return err
+		}
+		revoked, err = r.Revocation(record.Issuer, number)
+		return err
+	})
+	if isUnknown(err) {
+		return nil // a suspension that was lifted meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	e, err := a.externalInForce(ctx, strings.TrimPrefix(record.Issuer, externalMark))
+	if err != nil {
+		return err
+	}
+	cert, err := certs.ParseLenient(record.DER)
+	if err != nil {
+		return err
+	}
+	client, err := a.externalClient(ctx, e)
+	if err != nil {
+		return err
+	}
+	x, err := client.NewExchange(false)
+	if err != nil {
+		return err
+	}
+	der, err := certs.NewRevocationTemplate(cert)
+	if err != nil {
+		return err
+	}
+	template, err := certs.ParseRequestTemplate(der)
+	if err != nil {
+		return err
+	}
+	m, err := a.exchange(ctx, e, x, cmp.Body{Kind: cmp.RR, Revocations: []cmp.Revocation{{
+		Template: template, Extensions: []certs.Extension{{ID: certs.OIDReasonCode, Value: []byte{10, 1, byte(revoked.Reason)}}},
+	}}})
+	if err != nil {
+		return err
+	}
+	return revokedOutside(m)
+}
+
+// revokedOutside reads the answer to a revocation request.
+func revokedOutside(m *cmp.Message) error {
+	if m.Body.Kind == cmp.Error {
+		return ErrExternal.With("%w", m.Body.Error.Status.Err())
+	}
+	if m.Body.Kind != cmp.RP || len(m.Body.Revoked) != 1 {
+		return ErrExternal.With("an answer of kind %d to a revocation", m.Body.Kind)
+	}
+	if s := m.Body.Revoked[0]; s.Err() != nil && s.Failure&cmp.CertRevoked == 0 {
+		return ErrExternal.With("%w", s.Err())
+	}
+	return nil
 }

@@ -28,6 +28,9 @@ const shortList = 20_000
 
 // enqueueList lets the list of a changed status be built, in the transaction of the change.
 func enqueueList(w W, r Revocation, now time.Time) error {
+	if strings.HasPrefix(r.Issuer, externalMark) {
+		return w.Enqueue(JobExternal, hex.EncodeToString(r.Serial), nil, now)
+	}
 	return w.Enqueue(JobList, r.Issuer+"/"+strconv.Itoa(r.Shard), nil, now.Add(listDelay))
 }
 

@@ -188,6 +188,24 @@ func TestFrontOfAnExternalAuthority(t *testing.T) {
 				}
 			}
 
+			// What is revoked here is revoked there.
+			serial := f.app.Certificates[0]
+			chain, err := f.Chain(ctx, registrar, serial)
+			if err != nil || len(chain) != 2 {
+				t.Fatalf("%d, %v", len(chain), err)
+			}
+			if err := f.Revoke(ctx, actor.ForSystem("test"), chain[0].Serial, certs.ReasonSuperseded, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // a job may come twice
+				if err := f.RevokeExternal(ctx, serial); err != nil {
+					t.Error(err)
+				}
+			}
+			if !w.revoked(chain[0]) {
+				t.Error("the other side still answers for it")
+			}
+
 			// The other side certifies its own holder; a certificate in another name than ours is not taken.
 			wrong := f.apply(t, "e1")
 			if err := f.issue(ctx, wrong.ID); !errors.Is(err, ca.ErrExternal) {
