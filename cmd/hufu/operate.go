@@ -15,7 +15,7 @@ import (
 
 type initCommand struct {
 	place
-	Roles string `help:"Parts to make: all (default), kmc for a key management centre that stands alone, or all-but-kmc." placeholder:"LIST"`
+	Roles       string `help:"Parts to make: all (default), kmc for a key management centre that stands alone, or all-but-kmc." placeholder:"LIST"`
 	Subordinate string `help:"Stand under another's root: make no root, and write the request for the certificate of our authority into FILE." type:"path" placeholder:"FILE"`
 	founder
 }

@@ -88,8 +88,15 @@ func TestAReceiverLearnsOfACertificate(t *testing.T) {
 
 func TestTimeSourcesAreChecked(t *testing.T) {
 	for _, tsa := range []TSA{
-		{Policy: "not an oid"}, {AccuracyMS: -1}, {AccuracyMS: 70_000}, {Quorum: 1}, {Sources: []string{"a"}, Quorum: 2},
-		{Sources: []string{"database"}}, {Sources: []string{"a", "a"}}, {Sources: []string{""}}, {Sources: []string{"http://a/b"}},
+		{Policy: "not an oid"},
+		{AccuracyMS: -1},
+		{AccuracyMS: 70_000},
+		{Quorum: 1},
+		{Sources: []string{"a"}, Quorum: 2},
+		{Sources: []string{"database"}},
+		{Sources: []string{"a", "a"}},
+		{Sources: []string{""}},
+		{Sources: []string{"http://a/b"}},
 	} {
 		cfg := Config{Data: t.TempDir(), TSA: tsa}
 		cfg.fill()

@@ -134,6 +134,10 @@ func (s *server) jobHandlers() map[string]jobHandler {
 		return s.jobsAlone()
 	}
 	return map[string]jobHandler{
+		ca.JobExternal: func(ctx context.Context, job *store.Job) error { return s.ca.RevokeExternal(ctx, job.Key) },
+		ca.JobTrust: func(ctx context.Context, _ *store.Job) error {
+			return errors.Join(s.ca.Follow(ctx), s.ca.Refresh(ctx), s.publishBundle(ctx))
+		},
 		ca.JobList: func(ctx context.Context, job *store.Job) error {
 			full, err := s.ca.PublishShard(ctx, job.Key)
 			if errors.Is(err, ca.ErrOffline) {
@@ -185,6 +189,9 @@ func (s *server) tasks() []task {
 	return []task{
 		{"lists", 10 * time.Minute, s.ca.Refresh},
 		{"root-lists", 24 * time.Hour, s.warnOfRootLists},
+		{"foreign-lists", time.Minute, s.ca.FetchStatus},
+		{"trust-list", time.Hour, s.ca.RefreshTrust},
+		{"external-orders", 2 * time.Minute, s.ca.SettleOrders},
 		{"bundle", 15 * time.Second, s.refreshBundle},
 		{"keys", 10 * time.Minute, s.keys.Resume},
 		{"activations", time.Minute, s.keys.Tidy},
