@@ -33,7 +33,7 @@ type Mailer interface {
 const remindPage = 200
 
 // Remind finds the certificates that come near their end: for each number of days that a profile names, those that have passed
-// it since the last round. For each certificate and number it enqueues one mail, ever. It is run each hour; run again after a
+// it since the last round. Each is recorded (certificate.expiring, which subscribers of events get) and gets one mail, ever. It is run each hour; run again after a
 // crash it goes on where it stopped. It returns how many mails it enqueued.
 func (a *Authority) Remind(ctx context.Context) (mails int, err error) {
 	for _, days := range a.thresholds() {
@@ -116,14 +116,21 @@ func (a *Authority) remind(w W, f Found, days int, now time.Time) (bool, error) 
 			return false, nil
 		}
 	}
-	if refused, err := w.RefusesReminders(f.Holder); err != nil || refused {
-		return false, err
-	}
 	if _, err := w.Successor(hex.EncodeToString(f.Serial)); !isUnknown(err) {
 		return false, err
 	}
 	first, err := w.AddReminder(f.Serial, days, now)
 	if err != nil || !first {
+		return false, err
+	}
+	if err := w.Record(audit.Entry{
+		At: now, Actor: actor.ForSystem("reminders"), Action: "certificate.expiring",
+		Object: audit.Object{Kind: "certificate", ID: hex.EncodeToString(f.Serial)},
+		Public: map[string]string{"issuer": f.Issuer, "days": strconv.Itoa(days), "not_after": f.NotAfter.Format(time.RFC3339)},
+	}); err != nil {
+		return false, err
+	}
+	if refused, err := w.RefusesReminders(f.Holder); err != nil || refused {
 		return false, err
 	}
 	return true, w.Enqueue(JobReminder, hex.EncodeToString(f.Serial)+"/"+strconv.Itoa(days), nil, time.Time{})
