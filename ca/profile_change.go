@@ -53,13 +53,30 @@ func (a *Authority) SeedProfiles(ctx context.Context, by actor.Actor) error {
 	if err := by.Require(actor.RoleSuperAdmin); err != nil {
 		return err
 	}
+	var known []ProfileVersion
+	err := a.Store.View(ctx, func(r R) (err error) {
+		known, err = r.ProfileVersions("")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read profiles: %w", err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Profiles)) {
+		if isVersion(known, a.Profiles[name]) { // a start writes nothing where nothing is new
+			continue
+		}
 		err := a.Store.Update(ctx, func(w W) error { return a.seed(w, by, a.Profiles[name]) })
 		if err != nil && !errors.Is(err, ErrState) { // another node was faster
 			return fmt.Errorf("keep profile %q: %w", name, err)
 		}
 	}
 	return a.loadProfiles(ctx)
+}
+
+// isVersion tells whether the text of a profile is a version already, in whatever state.
+func isVersion(known []ProfileVersion, p *Profile) bool {
+	sum := gm.SM3(p.text)
+	return slices.ContainsFunc(known, func(k ProfileVersion) bool { return k.Name == p.Name && same(k.SM3, sum[:]) })
 }
 
 func (a *Authority) seed(w W, by actor.Actor, p *Profile) error {
@@ -69,10 +86,10 @@ func (a *Authority) seed(w W, by actor.Actor, p *Profile) error {
 	}
 	v := a.nextVersion(p, known)
 	v.Source, v.State = ProfileShipped, ProfilePublished
+	if isVersion(known, p) {
+		return nil
+	}
 	for _, k := range known {
-		if same(k.SM3, v.SM3) {
-			return nil
-		}
 		if k.Published && (k.Source != ProfileShipped || k.State == ProfileWithdrawn) {
 			v.State = ProfileProposed
 		}

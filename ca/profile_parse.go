@@ -14,10 +14,9 @@ import (
 
 // wrongProfile refuses a profile and says why, to its author: nothing but the own text is in it.
 func wrongProfile(format string, args ...any) *fault.Error {
-	why := fmt.Errorf(format, args...)
-	text := strings.Join(strings.Fields(why.Error()), " ")
+	text := strings.Join(strings.Fields(fmt.Errorf(format, args...).Error()), " ")
 	return fault.New(fault.Invalid, "ca.profile",
-		"The certificate profile is wrong: "+text+". Correct it and try again.", "证书模板有误："+text+"。请更正后重试。").With("%w", why)
+		"The certificate profile is wrong: "+text+". Correct it and try again.", "证书模板有误："+text+"。请更正后重试。")
 }
 
 // maxProfile bounds the text of a profile, in octets.
