@@ -1,7 +1,6 @@
 package ca
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"encoding/hex"
@@ -102,25 +101,11 @@ func (r *reserved) sign(key crypto.Signer) (*signed, error) {
 	if r.chain != nil && !certs.SameKey(key.Public(), r.chain.PublicKey) {
 		return nil, ErrIssuer.With("the key of %q is not the one in its certificate", r.issuer)
 	}
-	_, sig, err := certs.Sign(key, r.tbs)
+	cert, err := certs.SignTBS(key, r.tbs)
 	if err != nil {
 		return nil, ErrIssuer.With("sign certificate: %w", err)
 	}
-	der, err := certs.Assemble(r.tbs, sig)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := certs.Parse(der)
-	if err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(cert.RawTBS, r.tbs) {
-		return nil, errors.New("the certificate is not what was reserved")
-	}
-	if err := cert.CheckSignatureKey(key.Public()); err != nil {
-		return nil, err
-	}
-	return &signed{r, der, cert}, nil
+	return &signed{r, cert.Raw, cert}, nil
 }
 
 // finish stores a signed certificate in the caller's transaction (commit 2), unless its reservation was voided.
@@ -151,29 +136,32 @@ func (a *Authority) Issue(ctx context.Context, by actor.Actor, id string) (Appli
 // issues for the application waits for what that comes to.
 func (a *Authority) issueUnder(ctx context.Context, by actor.Actor, id, authority string) (Application, error) {
 	for range maxWaits {
-		app, err := a.Application(ctx, by, id)
-		if err != nil || app.State == Issued || app.State == Delivered {
-			return app, err
-		}
-		if app.State != Approved {
-			return app, ErrState.With("application %s is %s", id, app.State)
-		}
 		mine, err := a.flow.claim(ctx, id)
 		if err != nil {
-			return app, err
+			return Application{}, err
 		}
-		if !mine {
-			continue
+		if mine {
+			defer a.flow.release(id)
+			return a.issueClaimed(ctx, by, id, authority)
 		}
-		i := &issuance{by: by, app: app}
-		err = a.issueOnce(ctx, i, authority)
-		a.flow.release(id)
-		if err != nil {
-			return i.app, fmt.Errorf("issue application %s: %w", id, err)
-		}
-		return i.app, nil
 	}
 	return Application{}, ErrState.With("application %s is being issued by others, without end", id)
+}
+
+// issueClaimed is issueUnder for whoever is the only one here that issues for the application.
+func (a *Authority) issueClaimed(ctx context.Context, by actor.Actor, id, authority string) (Application, error) {
+	app, err := a.Application(ctx, by, id)
+	if err != nil || app.State == Issued || app.State == Delivered {
+		return app, err
+	}
+	if app.State != Approved {
+		return app, ErrState.With("application %s is %s", id, app.State)
+	}
+	i := &issuance{by: by, app: app}
+	if err := a.issueOnce(ctx, i, authority); err != nil {
+		return i.app, fmt.Errorf("issue application %s: %w", id, err)
+	}
+	return i.app, nil
 }
 
 // maxWaits bounds how many other calls for one application somebody waits for.
@@ -281,6 +269,9 @@ func (a *Authority) beginIssuance(w *together, i *issuance) error {
 
 // voidEarlier voids what this node, which issues for the application no more, or a node that is gone has reserved for it.
 func (a *Authority) voidEarlier(w W, i *issuance) error {
+	if err := w.StillApproved(i.app.ID); err != nil {
+		return err
+	}
 	earlier, err := w.ReservationsOf(i.app.ID)
 	if err != nil {
 		return err

@@ -94,6 +94,8 @@ type ApplicationW interface {
 	// ChangeApplication writes what of an application can change, where it stands in the given state and revision, once:
 	// false when it does not any more. The revision counts on.
 	ChangeApplication(a Application, from State) (bool, error)
+	// StillApproved keeps an application Approved until the transaction ends: ErrState, here or then, when it is not.
+	StillApproved(id string) error
 	// SetIssued moves an application from Approved to Issued, once: ErrState, here or when the transaction ends, when it is
 	// not there any more.
 	SetIssued(id string, serials []string, envelope []byte) error

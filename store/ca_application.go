@@ -95,6 +95,19 @@ func (t caTx) ChangeApplication(a ca.Application, from ca.State) (bool, error) {
 	return n == 1, err
 }
 
+func (t caTx) StillApproved(id string) error {
+	return t.later(statement{
+		query: `UPDATE ca_application SET state = state WHERE id = $1 AND state = 'approved'`,
+		args:  []any{id},
+		judge: func(n int64, err error) error {
+			if err == nil && n != 1 {
+				err = ca.ErrState.With("application %s was issued by another call meanwhile", id)
+			}
+			return err
+		},
+	})
+}
+
 func (t caTx) SetIssued(id string, serials []string, envelope []byte) error {
 	return t.later(statement{
 		query: `UPDATE ca_application SET state = 'issued', certificates = $2, envelope = $3, revision = revision + 1 WHERE id = $1 AND state = 'approved'`,

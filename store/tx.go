@@ -3,11 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"hufu/audit"
 	"hufu/internal/fault"
@@ -107,7 +110,16 @@ func (db *DB) once(ctx context.Context, k kind, f func(*tx) error) (stale bool, 
 		return false, fmt.Errorf("connect to the database: %w", err)
 	}
 	defer conn.Close()
-	t.q, t.conn = conn, conn // q until a transaction begins
+	t.ctx, t.q, t.conn = context.WithoutCancel(ctx), conn, conn // q until a transaction begins
+	leave, err := watch(ctx, conn)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if left := leave(); left != nil && err != nil { // what was committed stays committed
+			err = errors.Join(left, err)
+		}
+	}()
 	var opts sql.TxOptions
 	switch k {
 	case looking:
@@ -115,11 +127,36 @@ func (db *DB) once(ctx context.Context, k kind, f func(*tx) error) (stale bool, 
 	case snapshot:
 		opts = sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
 	}
-	q, err := conn.BeginTx(ctx, &opts)
+	q, err := conn.BeginTx(t.ctx, &opts)
 	if err != nil {
 		return false, fmt.Errorf("begin transaction: %w", err)
 	}
 	return t.within(q, f)
+}
+
+// watch breaks whatever the connection does when ctx ends. The driver would do that as well, and would start two goroutines
+// for each statement to be able to. leave ends the watch; if it has struck, it says so and gives the connection up.
+func watch(ctx context.Context, conn *sql.Conn) (leave func() error, err error) {
+	var line net.Conn
+	err = conn.Raw(func(under any) error {
+		c, ok := under.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("the connection is a %T", under)
+		}
+		line = c.Conn().PgConn().Conn()
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = line.SetDeadline(time.Unix(1, 0)) })
+	return func() error {
+		if stop() {
+			return nil
+		}
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // the line is dead
+		return ctx.Err()
+	}, nil
 }
 
 // within runs f in the transaction and commits it.

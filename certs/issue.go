@@ -1,0 +1,47 @@
+package certs
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"hufu/internal/gm"
+)
+
+var errOtherTBS = errors.New("the certificate is not what was to be signed")
+
+// SignTBS signs a TBSCertificate once, reads the certificate that comes of it as a relying party would, compares what it
+// says with what was to be signed, octet by octet, and verifies the signature with the signer's key.
+func SignTBS(signer crypto.Signer, tbs []byte) (*Certificate, error) {
+	alg, err := SigningAlgorithm(signer.Public())
+	if err != nil {
+		return nil, err
+	}
+	h, err := alg.NewHash(signer.Public())
+	if err != nil {
+		return nil, err
+	}
+	h.Write(tbs)
+	var opts crypto.SignerOpts = algorithms[alg].hash
+	if alg == SM2WithSM3 {
+		opts = gm.Digest
+	}
+	sig, err := signer.Sign(rand.Reader, h.Sum(nil), opts)
+	if err != nil {
+		return nil, fmt.Errorf("sign with %s: %w", alg, err)
+	}
+	der, err := Assemble(tbs, sig)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Parse(der)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(c.RawTBS, tbs) {
+		return nil, errOtherTBS
+	}
+	return c, c.CheckSignatureKey(signer.Public())
+}
