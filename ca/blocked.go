@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"hufu/audit"
@@ -49,7 +50,7 @@ type Blocked struct {
 }
 
 // BlockKeys makes keys unusable for certificates for ever: nothing unblocks one, since a new key costs the holder a minute,
-// and a key that was called lost once is not to be trusted again. Officers may.
+// and a key that was called lost once is not to be trusted again. Officers may; an authority's key they may not.
 func (a *Authority) BlockKeys(ctx context.Context, by actor.Actor, b Blocking) (Blocked, error) {
 	if err := by.Require(enders...); err != nil {
 		return Blocked{}, err
@@ -110,8 +111,18 @@ func (k KeyName) hash() (hash []byte, algorithm string, err error) {
 }
 
 func (a *Authority) block(w W, by actor.Actor, b Blocking, k BlockedKey, out *Blocked, ended *Ended) error {
+	var all []Record
 	if k.Algorithm == HashSM3 {
-		if err := w.BlockKey(k.Hash, k.At); err != nil {
+		if err := w.BlockKey(k.Hash, k.At); err != nil { // locks the row first: see ending.key
+			return err
+		}
+		var err error
+		if all, err = w.CertificatesOfKey(k.Hash, maxOfKey); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(all, a.isAuthority) { // what blocks it for ever, and revokes it, is not an officer's act
+		if err := by.Require(actor.RoleSuperAdmin); err != nil {
 			return err
 		}
 	}
@@ -124,13 +135,6 @@ func (a *Authority) block(w W, by actor.Actor, b Blocking, k BlockedKey, out *Bl
 		if err := recordBlock(w, by, k); err != nil {
 			return err
 		}
-	}
-	if k.Algorithm != HashSM3 {
-		return nil
-	}
-	all, err := w.CertificatesOfKey(k.Hash, maxOfKey)
-	if err != nil {
-		return err
 	}
 	for _, c := range all {
 		if c.NotAfter.After(k.At) {

@@ -1,0 +1,52 @@
+package ca_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"hufu/ca"
+	"hufu/certs"
+	"hufu/internal/actor"
+)
+
+// An administrator who withdraws the profile of an authority does not get the right to revoke that authority.
+func TestAWithdrawnProfileDoesNotOpenItsAuthority(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		if err := w.SeedProfiles(t.Context(), superAdmin); err != nil {
+			t.Fatal(err)
+		}
+		_, chain := w.Issuers()
+		version := w.ProfilesInForce()["issuing"].Version
+		if _, err := w.WithdrawProfile(t.Context(), profileMaker, "issuing", version); err != nil {
+			t.Fatal(err)
+		}
+		serial := chain["issuing"].Serial
+		if err := w.Revoke(t.Context(), profileMaker, serial, certs.ReasonKeyCompromise, time.Time{}); !errors.Is(err, actor.ErrRole) {
+			t.Errorf("a business administrator revoked the authority: %v", err)
+		}
+		if err := w.Suspend(t.Context(), profileMaker, serial, time.Time{}); !errors.Is(err, actor.ErrRole) {
+			t.Errorf("a business administrator suspended the authority: %v", err)
+		}
+		if err := w.Revoke(t.Context(), superAdmin, serial, certs.ReasonKeyCompromise, time.Time{}); err != nil {
+			t.Errorf("a super administrator may not: %v", err)
+		}
+	})
+}
+
+// To block an authority's key would revoke it, or keep it from ever being renewed.
+func TestOfficersDoNotBlockTheKeyOfAnAuthority(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		_, chain := w.Issuers()
+		for _, revoke := range []bool{true, false} {
+			b := ca.Blocking{Note: "n", Revoke: revoke, Keys: []ca.KeyName{{SPKI: chain["issuing"].RawSPKI}}}
+			if _, err := w.BlockKeys(t.Context(), officer, b); !errors.Is(err, actor.ErrRole) {
+				t.Errorf("revoke %t: an officer blocked the authority's key: %v", revoke, err)
+			}
+		}
+		if _, revoked, err := w.Revoked(t.Context(), "root", chain["issuing"].Serial); err != nil || revoked {
+			t.Errorf("the authority is revoked: %t, %v", revoked, err)
+		}
+		w.issued() // and goes on issuing
+	})
+}
