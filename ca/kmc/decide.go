@@ -9,7 +9,7 @@ import (
 	"hufu/internal/actor"
 )
 
-// Standing tells which officers may still act, by subject: those whose account, post, role and certificate are in force and
+// Standing tells which officers may still act, by subject: those whose account, post and role are in force and
 // have been since the time of their approval. Whoever is not in it does not count.
 type Standing = map[string]bool
 

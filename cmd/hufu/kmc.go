@@ -123,8 +123,8 @@ func (f keyFacts) SigningKey(ctx context.Context, holder string, key *ecdsa.Publ
 	return err
 }
 
-// Standing looks for the post in which an officer approved, held since before then, of a person in force whose account nobody
-// took over meanwhile, and for a certificate in force where the officer had come with one.
+// Standing looks for the capacity in which an officer approved, with the right to and held since before then, of a person in
+// force whose account got no new password from others since. Certificates are not asked for: officers log in by password.
 func (f keyFacts) Standing(ctx context.Context, a kmc.Approval) (bool, error) {
 	ways, err := f.s.identity.Capacities(ctx, a.Officer.Subject)
 	switch fault.KindOf(err) {
