@@ -63,7 +63,7 @@ func (t webhookTx) Due(size uint64, now time.Time, limit int) ([]string, error) 
 }
 
 func (t webhookTx) Signed() (uint64, error) {
-	signed, err := auditTx{t.tx}.Checkpoint(0)
+	signed, err := auditTx(t).Checkpoint(0)
 	if errors.Is(err, audit.ErrPending) {
 		return 0, nil
 	}
@@ -71,7 +71,7 @@ func (t webhookTx) Signed() (uint64, error) {
 }
 
 func (t webhookTx) Leaves(first uint64, n int) ([][]byte, error) {
-	return auditTx{t.tx}.Leaves(first, n)
+	return auditTx(t).Leaves(first, n)
 }
 
 func (t webhookTx) AddSubscription(v webhook.Subscription) error {
