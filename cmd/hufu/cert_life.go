@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -103,9 +105,48 @@ func (c *certFindCommand) Run(con *console) error {
 	return w.Flush()
 }
 
+// certificateCourse is what a certificate says, its state and what happened to it.
+type certificateCourse struct {
+	Serial     string    `json:"serial"`
+	Subject    string    `json:"subject"`
+	Issuer     string    `json:"issuer"`
+	Profile    string    `json:"profile"`
+	State      string    `json:"state"`
+	NotBefore  time.Time `json:"not_before"`
+	NotAfter   time.Time `json:"not_after"`
+	Pair       string    `json:"pair"`
+	Replaces   string    `json:"replaces"`
+	ReplacedBy string    `json:"replaced_by"`
+	Successor  string    `json:"successor"`
+	History    []struct {
+		Act    string    `json:"act"`
+		Reason string    `json:"reason"`
+		At     time.Time `json:"at"`
+	} `json:"history"`
+	PEM string `json:"pem"`
+}
+
+func (c certificateCourse) print(out io.Writer) error {
+	fmt.Fprintf(out, "certificate %s: %s\nsubject: %s\nissuer:  %s\nvalid:   %s to %s\nprofile: %s\n", c.Serial, c.State, c.Subject, c.Issuer,
+		c.NotBefore.Local().Format(time.DateTime), c.NotAfter.Local().Format(time.DateTime), c.Profile)
+	for _, v := range []struct{ what, which string }{
+		{"issued with", c.Pair}, {"replaces", c.Replaces}, {"replaced by", c.ReplacedBy}, {"application for the next", c.Successor},
+	} {
+		if v.which != "" {
+			fmt.Fprintf(out, "%s: %s\n", v.what, v.which)
+		}
+	}
+	for _, e := range c.History {
+		fmt.Fprintf(out, "  %s  %s (%s)\n", e.At.Local().Format(time.DateTime), e.Act, e.Reason)
+	}
+	_, err := io.WriteString(out, c.PEM)
+	return err
+}
+
 type certStatusCommand struct {
 	remote
 	Serial string `arg:"" help:"Serial number, hexadecimal."`
+	JSON   bool   `help:"Print JSON."`
 }
 
 func (c *certStatusCommand) Run(con *console) error {
@@ -113,11 +154,18 @@ func (c *certStatusCommand) Run(con *console) error {
 	if err != nil {
 		return err
 	}
-	var course map[string]any
-	if err := s.askWith(con.ctx, http.MethodGet, certificatesPath+"/"+url.PathEscape(c.Serial), nil, &course, "Accept", "application/json"); err != nil {
+	var text json.RawMessage
+	if err := s.askWith(con.ctx, http.MethodGet, certificatesPath+"/"+url.PathEscape(c.Serial), nil, &text, "Accept", "application/json"); err != nil {
 		return err
 	}
-	return printJSON(con.out, course)
+	if c.JSON {
+		return printJSON(con.out, text)
+	}
+	var course certificateCourse
+	if err := json.Unmarshal(text, &course); err != nil {
+		return errRemote.With("%w", err)
+	}
+	return course.print(con.out)
 }
 
 type certSuspendCommand struct {
@@ -195,7 +243,11 @@ func (c *certRenewCommand) Run(con *console) error {
 	if err := s.ask(con.ctx, http.MethodPost, certificatesPath+"/"+url.PathEscape(c.Serial)+"/"+noun, body, &a); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(con.out, "application %s is %s; next: hufu cert issue %s once it is approved\n", a.ID, a.State, a.ID)
+	next := "an officer decides; then: hufu cert issue "
+	if a.State == "approved" {
+		next = "next: hufu cert issue "
+	}
+	_, err = fmt.Fprintf(con.out, "application %s is %s; %s%s\n", a.ID, a.State, next, a.ID)
 	return err
 }
 

@@ -49,7 +49,7 @@ type certRevokeCommand struct {
 	which
 	Serial  []string  `arg:"" optional:"" help:"Serial numbers, hexadecimal."`
 	List    string    `help:"File with one serial number a line; # begins a remark." type:"existingfile" placeholder:"FILE"`
-	Reason  string    `required:"" help:"keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn or unspecified; cACompromise of an authority."`
+	Reason  string    `required:"" enum:"unspecified,keyCompromise,cACompromise,affiliationChanged,superseded,cessationOfOperation,privilegeWithdrawn" placeholder:"REASON" help:"keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn or unspecified; cACompromise of an authority."`
 	Invalid time.Time `help:"Since when the key is known or suspected to be lost." placeholder:"TIME"`
 	Pair    bool      `help:"The other certificate of the same application too."`
 	DryRun  bool      `help:"Tell what would be revoked; change nothing."`
@@ -160,7 +160,10 @@ func (c *certBlockKeyCommand) Run(con *console) error {
 	if err != nil {
 		return err
 	}
-	total, blocked := len(keys), 0
+	total, blocked, done := len(keys), 0, "has such a key"
+	if c.Revoke && !c.DryRun {
+		done = "had such a key and is revoked"
+	}
 	for len(keys) > 0 {
 		part := keys[:min(1000, len(keys))]
 		keys = keys[len(part):]
@@ -175,7 +178,7 @@ func (c *certBlockKeyCommand) Run(con *console) error {
 		}
 		blocked += out.New
 		for _, serial := range out.Certificates {
-			fmt.Fprintf(con.out, "certificate %s has such a key\n", serial)
+			fmt.Fprintf(con.out, "certificate %s %s\n", serial, done)
 		}
 	}
 	_, err = fmt.Fprintf(con.out, "%d keys, %d of them new\n", total, blocked)

@@ -178,22 +178,28 @@ type subscriptionRef struct {
 	ID string `arg:"" help:"Of the subscription."`
 }
 
-func (r subscriptionRef) do(con *console, method, what string, in any) error {
+// subscriptionAct is something done to a subscription, and the word for it when it is done.
+type subscriptionAct struct {
+	method, path, done string
+	body               any
+}
+
+func (r subscriptionRef) do(con *console, act subscriptionAct) error {
 	s, err := r.open()
 	if err != nil {
 		return err
 	}
-	return s.ask(con.ctx, method, subscriptionsPath+"/"+url.PathEscape(r.ID)+what, in, nil)
+	if err := s.ask(con.ctx, act.method, subscriptionsPath+"/"+url.PathEscape(r.ID)+act.path, act.body, nil); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(con.out, "subscription %s: %s\n", r.ID, act.done)
+	return err
 }
 
 type webhookTryCommand struct{ subscriptionRef }
 
 func (c *webhookTryCommand) Run(con *console) error {
-	if err := c.do(con, http.MethodPost, "/trial", nil); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(con.out, "the receiver took the message")
-	return err
+	return c.do(con, subscriptionAct{http.MethodPost, "/trial", "the receiver took the message / 接收方已接收消息", nil})
 }
 
 type webhookPauseCommand struct {
@@ -202,18 +208,20 @@ type webhookPauseCommand struct {
 }
 
 func (c *webhookPauseCommand) Run(con *console) error {
-	return c.do(con, http.MethodPost, "/pause", map[string]string{"reason": c.Reason})
+	return c.do(con, subscriptionAct{http.MethodPost, "/pause", "paused / 已暂停", map[string]string{"reason": c.Reason}})
 }
 
 type webhookResumeCommand struct{ subscriptionRef }
 
 func (c *webhookResumeCommand) Run(con *console) error {
-	return c.do(con, http.MethodPost, "/resume", nil)
+	return c.do(con, subscriptionAct{http.MethodPost, "/resume", "goes on / 已恢复", nil})
 }
 
 type webhookEndCommand struct{ subscriptionRef }
 
-func (c *webhookEndCommand) Run(con *console) error { return c.do(con, http.MethodDelete, "", nil) }
+func (c *webhookEndCommand) Run(con *console) error {
+	return c.do(con, subscriptionAct{http.MethodDelete, "", "ended / 已终止", nil})
+}
 
 type webhookKeyCommand struct{ remote }
 
