@@ -415,6 +415,26 @@ func (a *Authority) crossInForce(ctx context.Context) (all []Cross, err error) {
 	return all, err
 }
 
+// crossedOut lists our authorities that have ever certified others: a certificate that was made leads to them for as long as it is
+// valid, also after the motion was withdrawn.
+func (a *Authority) crossedOut(ctx context.Context) (names []string, err error) {
+	var motions []Motion
+	err = a.Store.View(ctx, func(r R) error {
+		motions, err = r.Motions(MotionCross, "", "", 10_000)
+		return err
+	})
+	for _, m := range motions {
+		c, err := m.cross()
+		if err != nil {
+			return nil, err
+		}
+		if c.Way == CrossOut && len(c.Certificate) > 0 {
+			names = append(names, c.Authority)
+		}
+	}
+	return names, err
+}
+
 // crossCertificates lists the certificates themselves, both ways.
 func (a *Authority) crossCertificates(ctx context.Context) (all []*certs.Certificate, err error) {
 	in, err := a.crossInForce(ctx)

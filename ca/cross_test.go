@@ -141,6 +141,20 @@ func TestCrossCertificateForAnotherAuthority(t *testing.T) {
 		if v.Outcome == certs.Passed {
 			t.Error("an offline verifier takes it for seals by way of the cross certificate")
 		}
+		if err := w.WithdrawCross(ctx, business, c.ID); err != nil {
+			t.Fatal(err)
+		}
+		if b, err = w.PublishBundle(ctx, factSource{}); err != nil {
+			t.Fatal(err)
+		}
+		if parsed, _, err = bundle.Parse(b.Data, bundle.Pin{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range parsed.Authorities {
+			if string(one.Certificate) == string(chain["root"].Raw) && !one.OnlyListed {
+				t.Error("withdrawn and not yet revoked, the cross certificate opens more than it did in force")
+			}
+		}
 	})
 }
 

@@ -123,14 +123,14 @@ func ownPurposes() []bundle.Purpose {
 
 // authorities lists ours, and those of others that are trusted.
 func (a *Authority) authorities(ctx context.Context) (all []bundle.Authority, err error) {
-	crossed, err := a.crossInForce(ctx)
+	crossed, err := a.crossedOut(ctx)
 	if err != nil {
 		return nil, err
 	}
 	names, chain := a.Issuers()
 	for _, name := range names {
 		// Below one that has certified others, those alone are trusted that stand in the bundle, each for its purposes.
-		out := slices.ContainsFunc(crossed, func(c Cross) bool { return c.Way == CrossOut && c.Authority == name })
+		out := slices.Contains(crossed, name)
 		all = append(all, bundle.Authority{
 			Certificate: chain[name].Raw, Root: a.issuer(name).Parent == name, Terms: bundle.Terms{Purposes: ownPurposes(), OnlyListed: out},
 		})
