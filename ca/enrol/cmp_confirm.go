@@ -8,6 +8,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"hufu/ca"
 	"hufu/certs"
 	"hufu/certs/cmp"
 	"hufu/internal/actor"
@@ -50,7 +51,7 @@ func issuedIn(t Transaction) (*certs.Certificate, error) {
 	return cert, err
 }
 
-// handleRevocation takes rr: one certificate a message, the holder's own, or one of those that a registration client may
+// handleRevocation takes rr: one certificate a message, the one that signed, or one of those that a registration client may
 // revoke. It must be signed (RFC 9483, section 4.2).
 func (s *Service) handleRevocation(ctx context.Context, x *exchange) (reply, error) {
 	list := x.message.Body.Revocations
@@ -77,18 +78,29 @@ func (s *Service) handleRevocation(ctx context.Context, x *exchange) (reply, err
 	if err != nil {
 		return reply{}, err
 	}
-	by := x.who.shown.KeyHolder()
-	if c := x.who.client; c != nil && named.Holder != x.who.shown.Holder {
-		if !c.Revokes || !slices.Contains(c.Profiles, named.Profile) {
-			return reply{}, ErrRights.With("registration client %s may not revoke %x", c.Subject, named.Serial)
-		}
-		by = x.who.registrar()
-		by.Roles = []actor.Role{actor.RoleApprover} // to revoke, and nothing else is done as this actor
+	by, err := x.who.ender(named, reason)
+	if err != nil {
+		return reply{}, err
 	}
 	if err := s.change(ctx, by, named.Serial, reason, invalid); err != nil {
 		return reply{}, err
 	}
 	return reply{body: cmp.Body{Kind: cmp.RP, Revoked: []cmp.StatusInfo{{Status: cmp.Accepted}}}}, s.remember(ctx, x, by)
+}
+
+// ender is as whom a certificate is revoked: its key's holder ends the certificate that signed, and the one issued with it. What a
+// device holds of its holder's says nothing of the others: those end by their own keys, or by the holder in person. A registration
+// client with the right ends those of its profiles; to lift a hold is an officer's.
+func (p principal) ender(named ca.Record, reason certs.Reason) (actor.Actor, error) {
+	if slices.Equal(named.Serial, p.shown.Serial) || named.Application != "" && named.Application == p.shown.Application {
+		return p.shown.KeyHolder(), nil
+	}
+	if c := p.client; c == nil || !c.Revokes || !slices.Contains(c.Profiles, named.Profile) || reason == certs.ReasonRemoveFromCRL {
+		return actor.Actor{}, ErrRights.With("%s may not change the status of %x", p.whom, named.Serial)
+	}
+	by := p.registrar()
+	by.Roles = []actor.Role{actor.RoleApprover} // to revoke, and nothing else is done as this actor
+	return by, nil
 }
 
 // change revokes, suspends (certificateHold) or resumes (removeFromCRL), as the reason says (RFC 9483, section 4.2).

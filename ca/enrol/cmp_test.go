@@ -447,6 +447,17 @@ func TestARegistrationClientAsksForOthersWithinItsRights(t *testing.T) {
 		if m, err := w.ask(w.begin(client, false), "", revocation(t, theirs, certs.ReasonSuperseded)); err != nil || refusedWith(m) != 0 || !w.revoked(theirs) {
 			t.Errorf("revoked with the right: %v, %v", m, err)
 		}
+		m, _ = ask("device")
+		held, _, err := m.Granted()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.CA.Suspend(t.Context(), approver, held.Serial, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := w.ask(w.begin(client, false), "", revocation(t, held, certs.ReasonRemoveFromCRL)); err != nil || refusedWith(m) != cmp.NotAuthorized || !w.revoked(held) {
+			t.Errorf("an officer's hold was lifted: %v, %v", m, err)
+		}
 		if err := w.DropClient(t.Context(), business, "ra"); err != nil {
 			t.Fatal(err)
 		}
@@ -463,6 +474,12 @@ func TestAHolderRevokesItsOwnCertificate(t *testing.T) {
 		client := &cmp.Client{Certificate: cert, Signer: key}
 		if m, err := w.ask(w.begin(client, false), "", revocation(t, other, certs.ReasonSuperseded)); err != nil || refusedWith(m) == 0 || w.revoked(other) {
 			t.Errorf("another's certificate: %v, %v", m, err)
+		}
+		sibling, _ := w.enrolled("device", "e1", "sm2")
+		for _, reason := range []certs.Reason{certs.ReasonSuperseded, certs.ReasonCertificateHold, certs.ReasonKeyCompromise} {
+			if m, err := w.ask(w.begin(client, false), "", revocation(t, sibling, reason)); err != nil || refusedWith(m) != cmp.NotAuthorized || w.revoked(sibling) {
+				t.Errorf("a device ends its holder's other certificate, reason %d: %v, %v", reason, m, err)
+			}
 		}
 		if m, err := w.ask(w.begin(bySecret(w.secret(enrol.Order{Profile: "device", Holder: "e1"})), false), "", revocation(t, cert, certs.ReasonSuperseded)); err != nil || refusedWith(m) != cmp.NotAuthorized {
 			t.Errorf("under a secret: %v, %v", m, err)
