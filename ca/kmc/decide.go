@@ -99,7 +99,7 @@ func (c *Centre) met(r Recovery, standing Standing) bool {
 // Cancel ends a recovery that is not delivered: by whoever asked for it, or the holder whose key it would be.
 func (d *Desk) Cancel(ctx context.Context, by actor.Actor, id string) (Recovery, error) {
 	r, err := d.change(ctx, id, func(r *Recovery, now time.Time) (string, error) {
-		if by.Subject == "" || by.Subject != r.Maker.Subject && (r.Kind == Judicial || by.Subject != r.Subject && by.For != r.Subject) {
+		if by.Subject == "" || by.Subject != r.Maker.Subject && (r.Kind == Judicial || !speaksFor(by, r.Subject)) {
 			return "", ErrNotAllowed.With("%s cancels recovery %s", by, id)
 		}
 		switch r.State {

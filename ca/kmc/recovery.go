@@ -125,7 +125,7 @@ func (r Recovery) mayLook(by actor.Actor) bool {
 		return false
 	}
 	return by.Capacity == actor.System || by.Subject == r.Maker.Subject || sees(by) ||
-		r.Kind == ForHolder && (by.Subject == r.Subject || by.For != "" && by.For == r.Subject || by.Is(actor.RoleRegistrar))
+		r.Kind == ForHolder && (speaksFor(by, r.Subject) || by.Is(actor.RoleRegistrar))
 }
 
 // sees tells the roles that see all recoveries.
@@ -172,7 +172,7 @@ func (d *Desk) Recoveries(ctx context.Context, by actor.Actor, f RecoveryFilter)
 			f.Kind = ForHolder
 		default:
 			f.Kind, f.Subject = ForHolder, by.Subject
-			if by.For != "" {
+			if by.Capacity == actor.Entity {
 				f.Subject = by.For
 			}
 		}

@@ -171,6 +171,7 @@ func TestWhoMayNotRecover(t *testing.T) {
 			"nobody":               {actor.Actor{}, ask, actor.ErrUnknown},
 			"a stranger":           {actor.Actor{Subject: "p2", Capacity: actor.Person}, ask, kmc.ErrNotAllowed},
 			"a recovery officer":   {officers[0], ask, kmc.ErrNotAllowed},
+			"a post at the holder": {actor.Actor{Subject: "p9", Capacity: actor.Official, For: "p1"}, ask, kmc.ErrNotAllowed},
 			"the system":           {system, ask, kmc.ErrNotAllowed},
 			"no reason":            {citizen, kmc.Ask{Kind: kmc.ForHolder, Subject: "p1", Recipient: ask.Recipient}, kmc.ErrAsk},
 			"no recipient":         {citizen, kmc.Ask{Kind: kmc.ForHolder, Subject: "p1", Why: "x"}, kmc.ErrAsk},

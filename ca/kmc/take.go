@@ -66,7 +66,7 @@ func (d *Desk) takeable(ctx context.Context, by actor.Actor, id, receipt string,
 
 // allows refuses a hand-out.
 func (d *Desk) allows(by actor.Actor, r Recovery, receipt string, standing Standing) error {
-	mine := by.Subject != "" && (by.Subject == r.Maker.Subject || r.Kind == ForHolder && (by.Subject == r.Subject || by.For == r.Subject))
+	mine := by.Subject != "" && (by.Subject == r.Maker.Subject || r.Kind == ForHolder && speaksFor(by, r.Subject))
 	switch {
 	case !mine:
 		return ErrNotAllowed.With("%s takes recovery %s", by, r.ID)
