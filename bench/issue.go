@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"time"
 
 	"hufu/certs"
@@ -105,7 +104,7 @@ func (s *hufuServer) issueRate(all []func() error, d time.Duration, w issuing) (
 		return 0, errors.New("the server's CPU time cannot be read")
 	}
 	made := float64(n * w.each)
-	fmt.Fprintf(os.Stderr, "%s, %d clients: %.0f certificates in %.1f s; server %.0f µs of CPU each, database %.0f µs\n",
+	fmt.Fprintf(s.notes, "%s, %d clients: %.0f certificates in %.1f s; server %.0f µs of CPU each, database %.0f µs\n",
 		w.profile, w.clients, made, time.Since(began).Seconds(), server.Seconds()*1e6/made, database.Seconds()*1e6/made)
 	return made / server.Seconds(), nil
 }

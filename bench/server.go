@@ -31,6 +31,7 @@ type hufuServer struct {
 	roots    *x509.CertPool
 	process  *exec.Cmd
 	cluster  *cluster
+	notes    io.Writer
 }
 
 // samplePassword is that of every account of the sample province.
@@ -42,7 +43,7 @@ func startServer(b *bed) (*hufuServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &hufuServer{dir: dir, program: filepath.Join(dir, "hufu")}
+	s := &hufuServer{dir: dir, program: filepath.Join(dir, "hufu"), notes: b.notes}
 	if out, err := exec.CommandContext(b.ctx, "go", "build", "-o", s.program, "./cmd/hufu").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the server (run the bench in the root of the module): %w: %s", err, out)
 	}

@@ -68,8 +68,11 @@ type responder struct {
 	leaf   *certs.Certificate
 }
 
-func (b *bed) openResponder(ctx context.Context, name string) (r responder, err error) {
-	dsn := "sqlite:" + filepath.Join(b.dir, name+".db")
+func (b *bed) openResponder(ctx context.Context, name string) (responder, error) {
+	return b.openResponderOn(ctx, name, "sqlite:"+filepath.Join(b.dir, name+".db"))
+}
+
+func (b *bed) openResponderOn(ctx context.Context, name, dsn string) (r responder, err error) {
 	if r.db, err = store.Open(ctx, dsn, store.Options{}); err != nil {
 		return r, err
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"hufu/ca"
@@ -49,10 +50,20 @@ func (t caTx) Applications(f ca.ApplicationFilter) ([]ca.Application, error) {
 	if !f.To.IsZero() {
 		to = micros(f.To)
 	}
-	return list(t.tx, t.scanApplication, `SELECT `+caApplicationColumns+` FROM ca_application
-		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR holder = $2) AND ($3 = '' OR profile = $3) AND ($4 = '' OR maker = $4) AND ($5 = '' OR batch = $5)
-			AND at >= $6 AND at < $7 AND (at < $8 OR $9 <> '' AND at = $8 AND id > $9) ORDER BY at DESC, id LIMIT $10`,
-		string(f.State), f.Holder, f.Profile, f.Maker, f.Batch, micros(f.From), to, before, f.BeforeID, f.Limit)
+	var q filter
+	q.equal(`state`, string(f.State))
+	q.equal(`holder`, f.Holder)
+	q.equal(`profile`, f.Profile)
+	q.equal(`maker`, f.Maker)
+	q.equal(`batch`, f.Batch)
+	q.add(`at >= ?`, micros(f.From))
+	q.add(`at < ?`, to)
+	if f.BeforeID == "" {
+		q.add(`at < ?`, before)
+	} else {
+		q.add(`(at < ? OR at = ? AND id > ?)`, before, before, f.BeforeID)
+	}
+	return list(t.tx, t.scanApplication, fmt.Sprintf(`SELECT %s FROM ca_application %s ORDER BY at DESC, id LIMIT %d`, caApplicationColumns, q.text(), f.Limit), q.args...)
 }
 
 func (t caTx) AddApplication(a ca.Application) error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"time"
 
 	"hufu/ca"
@@ -45,8 +46,11 @@ func (t caTx) Certificates(f ca.CertificateFilter) ([]ca.Record, error) {
 	if !f.Before.IsZero() {
 		before = micros(f.Before)
 	}
-	return list(t.tx, scanCertificate, caCertificateQuery+`WHERE ($1 = '' OR c.holder = $1) AND ($2 = '' OR c.profile = $2) AND c.issued_at < $3
-		ORDER BY c.issued_at DESC, c.serial LIMIT $4`, f.Holder, f.Profile, before, f.Limit)
+	var q filter
+	q.equal(`c.holder`, f.Holder)
+	q.equal(`c.profile`, f.Profile)
+	q.add(`c.issued_at < ?`, before)
+	return list(t.tx, scanCertificate, fmt.Sprintf(`%s %s ORDER BY c.issued_at DESC, c.serial LIMIT %d`, caCertificateQuery, q.text(), f.Limit), q.args...)
 }
 
 func (t caTx) KeyOwner(spki []byte) (o ca.KeyOwner, err error) {
