@@ -11,6 +11,7 @@ func (a *API) nouns() []noun {
 		{"batches", text("批量申请", "Batches of applications"), a.CA != nil, a.batchRoutes()},
 		{"authorities", text("CA 与交叉认证", "Authorities and cross certificates"), a.CA != nil, a.authorityRoutes()},
 		{"trust", text("信任清单", "The trust list"), a.CA != nil, a.trustRoutes()},
+		{"external", text("外部 CA", "CAs of others that issue for us"), a.CA != nil, a.externalRoutes()},
 		{"certificates", text("证书", "Certificates"), a.CA != nil, a.certificateRoutes()},
 		{"certificates", text("证书", "Certificates"), a.CA != nil, a.enrolRoutes()},
 		{"certificates", text("证书", "Certificates"), a.CA != nil && a.Audit != nil, []route{

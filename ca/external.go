@@ -26,6 +26,9 @@ var (
 	ErrExternalRefused = fault.New(fault.Conflict, "ca.external-refused",
 		"The external authority refused the application. Its words are kept with the order; apply anew once that is settled.",
 		"外部机构拒绝了该申请，其说明已随订单保留。解决后请重新申请。")
+	ErrExternalUnfit = fault.New(fault.Conflict, "ca.external-unfit",
+		"The external authority issued another certificate than was asked for, and was told to revoke it. Settle with it why, then apply anew.",
+		"外部机构签发的证书与申请不符，已要求其吊销。请与该机构查明原因后重新申请。")
 	ErrExternalEntry = fault.New(fault.Invalid, "ca.external-entry",
 		"The external authority cannot be entered so. Give a name, an https address, its certificate and that of our key.",
 		"外部机构信息有误。请填写名称、https 地址、其证书以及本方密钥的证书。")
@@ -58,7 +61,13 @@ type External struct {
 	Signer      []byte `json:"signer"`      // whose key protects its answers, DER
 	Label       string `json:"label"`       // of our key
 	Own         []byte `json:"own"`         // certificate of our key, DER
+	Dialect     string `json:"dialect,omitempty"`
 }
+
+// DialectHufu is the dialect of an external authority that is a Hufu too, with our key's certificate held by one of its
+// registration clients: each request names its holder and facts. Any other ("") gets a p10cr, and knows by the address and the
+// request for whom it is.
+const DialectHufu = "hufu"
 
 func (m Motion) external() (External, error) {
 	var e External
@@ -95,6 +104,9 @@ func (a *Authority) ProposeExternal(ctx context.Context, by actor.Actor, e Exter
 	u, err := url.Parse(e.URL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || !externalWord.MatchString(e.Name) {
 		return e, ErrExternalEntry.With("name %.40q, address %.100q", e.Name, e.URL)
+	}
+	if e.Dialect != "" && e.Dialect != DialectHufu {
+		return e, ErrExternalEntry.With("dialect %.40q", e.Dialect)
 	}
 	issuer, err1 := certs.ParseLenient(e.Certificate)
 	signer, err2 := certs.ParseLenient(e.Signer)
@@ -241,15 +253,15 @@ func (a *Authority) fitsOrder(e External, d draft, cert *certs.Certificate) erro
 	now := a.Now()
 	switch {
 	case !cert.Issuer.Equal(issuer.Subject) || cert.CheckSignature(issuer) != nil:
-		return ErrExternal.With("the certificate is not signed by %s", issuer.Subject)
+		return ErrExternalUnfit.With("the certificate is not signed by %s", issuer.Subject)
 	case !certs.SameKey(cert.PublicKey, d.public):
-		return ErrExternal.With("the certificate is for another key")
+		return ErrExternalUnfit.With("the certificate is for another key")
 	case !cert.Subject.Equal(subject):
-		return ErrExternal.With("the certificate names %s, asked was %s", cert.Subject, subject)
+		return ErrExternalUnfit.With("the certificate names %s, asked was %s", cert.Subject, subject)
 	case cert.IsCA || now.Before(cert.NotBefore.Add(-clockSkew)) || !now.Before(cert.NotAfter):
-		return ErrExternal.With("the certificate is of a CA, or not valid now")
+		return ErrExternalUnfit.With("the certificate is of a CA, or not valid now")
 	case len(d.profile.Usage) > 0 && cert.HasKeyUsage && cert.KeyUsage&^d.profile.made.usage != 0:
-		return ErrExternal.With("the certificate allows more uses than the profile")
+		return ErrExternalUnfit.With("the certificate allows more uses than the profile")
 	}
 	return nil
 }
@@ -275,7 +287,7 @@ func (a *Authority) SettleOrders(ctx context.Context) error {
 			break
 		}
 		_, err := a.Issue(ctx, actor.ForSystem("orders"), o.Application)
-		if err != nil && !slices.ContainsFunc([]error{ErrExternal, ErrExternalRefused, ErrWaits}, func(e error) bool { return errors.Is(err, e) }) {
+		if err != nil && !slices.ContainsFunc([]error{ErrExternal, ErrExternalRefused, ErrExternalUnfit, ErrWaits}, func(e error) bool { return errors.Is(err, e) }) {
 			failed = append(failed, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"strings"
 	"time"
 
@@ -34,18 +35,22 @@ func (a *Authority) issueByExternal(ctx context.Context, i *issuance, name strin
 	if err != nil {
 		return err
 	}
-	order, err := a.ordered(ctx, i, client, name)
+	order, err := a.ordered(ctx, i, client, e)
 	if err != nil {
 		return err
 	}
 	if order.State == OrderRefused {
 		return ErrExternalRefused.With("application %s: %s", i.app.ID, order.Failure)
 	}
-	cert, err := a.fetchOrder(ctx, e, client, order, drafts[0])
+	t, err := a.resumeOrder(e, client, order)
 	if err != nil {
-		return a.orderFailed(ctx, order, err)
+		return err
 	}
-	return a.storeOrder(ctx, i, order, drafts[0], cert)
+	cert, err := t.fetch(ctx, drafts[0])
+	if err != nil {
+		return a.orderFailed(ctx, t.order, err)
+	}
+	return a.storeOrder(ctx, i, t.order, drafts[0], cert)
 }
 
 func (a *Authority) externalClient(ctx context.Context, e External) (*cmp.Client, error) {
@@ -59,7 +64,7 @@ func (a *Authority) externalClient(ctx context.Context, e External) (*cmp.Client
 }
 
 // ordered returns the application's order, storing the intent when there is none.
-func (a *Authority) ordered(ctx context.Context, i *issuance, client *cmp.Client, name string) (o Order, err error) {
+func (a *Authority) ordered(ctx context.Context, i *issuance, client *cmp.Client, e External) (o Order, err error) {
 	look := func() error {
 		return a.Store.View(ctx, func(r R) (err error) {
 			o, err = r.Order(i.app.ID)
@@ -73,7 +78,10 @@ func (a *Authority) ordered(ctx context.Context, i *issuance, client *cmp.Client
 	if err != nil {
 		return o, err
 	}
-	message, err := x.Message(cmp.Body{Kind: cmp.P10CR, PKCS10: i.app.Request}, a.Now())
+	if x.General, err = e.onBehalf(i.app); err != nil {
+		return o, err
+	}
+	message, err := x.Message(cmp.Body{Kind: cmp.P10CR, PKCS10: i.app.Request}, timeless)
 	if err != nil {
 		return o, err
 	}
@@ -82,7 +90,7 @@ func (a *Authority) ordered(ctx context.Context, i *issuance, client *cmp.Client
 		return o, err
 	}
 	now := a.Now().UTC()
-	o = Order{Application: i.app.ID, External: name, Exchange: sent.Header.TransactionID, Request: message, State: OrderSent, At: now}
+	o = Order{Application: i.app.ID, External: e.Name, Exchange: sent.Header.TransactionID, Request: message, State: OrderSent, At: now, Changed: now}
 	added := false
 	err = a.Store.Update(ctx, func(w W) (err error) {
 		if added, err = w.AddOrder(o); err != nil || !added {
@@ -90,7 +98,7 @@ func (a *Authority) ordered(ctx context.Context, i *issuance, client *cmp.Client
 		}
 		return w.Record(audit.Entry{
 			At: now, Actor: i.by, Action: "external.order", Object: audit.Object{Kind: "application", ID: i.app.ID},
-			Public: map[string]string{"external": name, "message_sm3": hexSM3(message)},
+			Public: map[string]string{"external": e.Name, "message_sm3": hexSM3(message)},
 		})
 	})
 	if err == nil && !added { // another node was faster; its message counts
@@ -99,75 +107,34 @@ func (a *Authority) ordered(ctx context.Context, i *issuance, client *cmp.Client
 	return o, err
 }
 
-// fetchOrder sends the message and brings the transaction to its end.
-func (a *Authority) fetchOrder(ctx context.Context, e External, client *cmp.Client, o Order, d draft) (*certs.Certificate, error) {
-	x, err := client.Resume(o.Request)
-	if err != nil {
-		return nil, err
+// onBehalf names the holder and the facts of an application where the other side takes them from the message, as the pairs of
+// RFC 4211: a request of PKCS#10, which proves possession of the holder's key, has no place for them.
+func (e External) onBehalf(app Application) ([]cmp.Info, error) {
+	if e.Dialect != DialectHufu {
+		return nil, nil
 	}
-	answer, err := a.call(ctx, e.URL, o.Request)
-	if err != nil {
-		return nil, err
+	pairs := make(map[string]string, len(app.Facts)+2)
+	maps.Copy(pairs, app.Facts)
+	pairs["holder"] = app.Holder
+	delete(pairs, "organization")
+	if app.Organization != "" {
+		pairs["organization"] = app.Organization
 	}
-	m, err := x.Take(answer, e.trusts)
-	if err != nil {
-		return nil, ErrExternal.With("%w", err)
-	}
-	cert, id, err := m.Granted()
-	if errors.Is(err, cmp.ErrWaiting) {
-		if m, err = a.exchange(ctx, e, x, cmp.Body{Kind: cmp.PollReq, Polls: []cmp.Poll{{ID: id}}}); err != nil {
-			return nil, err
-		}
-		if m.Body.Kind == cmp.PollRep {
-			return nil, ErrWaits.With("application %s", o.Application)
-		}
-		cert, id, err = m.Granted()
-	}
-	if err != nil {
-		return nil, ErrExternalRefused.With("%w", err)
-	}
-	wrong := a.fitsOrder(e, d, cert)
-	if m.Confirms() {
-		return cert, wrong
-	}
-	body, err := cmp.Accept(cert, id)
-	if wrong != nil {
-		body, err = cmp.Refuse(cert, id, "not what was asked for")
-	}
-	if err != nil {
-		return nil, err
-	}
-	if _, err := a.exchange(ctx, e, x, body); err != nil {
-		return nil, err
-	}
-	return cert, wrong
+	value, err := certs.MarshalPairs(pairs)
+	return []cmp.Info{{Type: certs.OIDRegInfoPairs, Value: value}}, err
 }
 
-// exchange sends the next message of a transaction and takes its answer.
-func (a *Authority) exchange(ctx context.Context, e External, x *cmp.Exchange, body cmp.Body) (*cmp.Message, error) {
-	message, err := x.Message(body, a.Now())
-	if err != nil {
-		return nil, err
-	}
-	answer, err := a.call(ctx, e.URL, message)
-	if err != nil {
-		return nil, err
-	}
-	m, err := x.Take(answer, e.trusts)
-	if err != nil {
-		return nil, ErrExternal.With("%w", err)
-	}
-	return m, nil
-}
-
-// orderFailed keeps why an order did not succeed, and ends it where the other side has refused.
+// orderFailed keeps why an order did not succeed, and ends it where the other side has refused, or gave what nobody asked for.
 func (a *Authority) orderFailed(ctx context.Context, o Order, why error) error {
+	if errors.Is(why, ErrWaits) {
+		return why // it stands as it should
+	}
 	o.Failure, o.Changed = shortError(why), a.Now().UTC()
-	if errors.Is(why, ErrExternalRefused) {
+	if errors.Is(why, ErrExternalRefused) || errors.Is(why, ErrExternalUnfit) {
 		o.State = OrderRefused
 	}
 	err := a.Store.Update(ctx, func(w W) error {
-		_, err := w.ChangeOrder(o)
+		_, err := w.ChangeOrder(o, o.Request)
 		return err
 	})
 	return errors.Join(why, err)
@@ -180,7 +147,7 @@ func (a *Authority) storeOrder(ctx context.Context, i *issuance, o Order, d draf
 	spki := gm.SM3(cert.RawSPKI)
 	serials := []string{hex.EncodeToString(cert.Serial)}
 	err := a.Store.Update(ctx, func(w W) error {
-		done, err := w.ChangeOrder(o)
+		done, err := w.ChangeOrder(o, o.Request)
 		if err == nil && !done {
 			err = ErrState.With("the order of application %s was settled meanwhile", i.app.ID)
 		}
@@ -261,6 +228,11 @@ func (a *Authority) RevokeExternal(ctx context.Context, serial string) error {
 	if err != nil {
 		return err
 	}
+	return a.endOutside(ctx, e, cert, revoked.Reason)
+}
+
+// endOutside asks the external authority to revoke a certificate of its own.
+func (a *Authority) endOutside(ctx context.Context, e External, cert *certs.Certificate, reason certs.Reason) error {
 	client, err := a.externalClient(ctx, e)
 	if err != nil {
 		return err
@@ -278,7 +250,7 @@ func (a *Authority) RevokeExternal(ctx context.Context, serial string) error {
 		return err
 	}
 	m, err := a.exchange(ctx, e, x, cmp.Body{Kind: cmp.RR, Revocations: []cmp.Revocation{{
-		Template: template, Extensions: []certs.Extension{{ID: certs.OIDReasonCode, Value: []byte{10, 1, byte(revoked.Reason)}}},
+		Template: template, Extensions: []certs.Extension{{ID: certs.OIDReasonCode, Value: []byte{10, 1, byte(reason)}}},
 	}}})
 	if err != nil {
 		return err

@@ -130,14 +130,15 @@ const (
 	OrderRefused  OrderState = "refused"
 )
 
-// Order is a request to an external authority: what is sent stands here before it is sent, and is sent again unchanged.
+// Order is a request to an external authority: what is sent stands here before it is sent, and is sent again unchanged. The
+// message names the holder, and is sealed in the store.
 type Order struct {
 	Application string
 	External    string
 	Exchange    []byte // transactionID, the same in every try
-	Request     []byte // the message, DER
+	Request     []byte // the last message, DER
 	State       OrderState
-	Answer      []byte // of the external authority, once it is final
+	Answer      []byte // sent: the last answer, where the next message rests on it; answered: the certificate
 	Failure     string // of the last try
 	At          time.Time
 	Changed     time.Time
@@ -153,6 +154,7 @@ type OrderR interface {
 type OrderW interface {
 	// AddOrder keeps an intent: false when the application has one.
 	AddOrder(o Order) (bool, error)
-	// ChangeOrder writes state, answer and failure of one that is in state sent: false when it is not.
-	ChangeOrder(o Order) (bool, error)
+	// ChangeOrder writes message, state, answer and failure of one that is in state sent with before as its last message: false
+	// when that is not so any more.
+	ChangeOrder(o Order, before []byte) (bool, error)
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -120,6 +121,23 @@ func writePairs(pairs map[string]string) string {
 		b.WriteString(pairEscapes.Replace(name) + "?" + pairEscapes.Replace(pairs[name]) + "%")
 	}
 	return b.String()
+}
+
+// MarshalPairs writes pairs as the UTF8String of id-regInfo-utf8Pairs (RFC 4211, section 7.1), DER.
+func MarshalPairs(pairs map[string]string) ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes([]byte(writePairs(pairs))) })
+	return b.Bytes()
+}
+
+// ParsePairs is the inverse of MarshalPairs. It is ErrMalformed for a name twice or more than 32 pairs.
+func ParsePairs(der []byte) (map[string]string, error) {
+	s := cryptobyte.String(der)
+	var text cryptobyte.String
+	if !s.ReadASN1(&text, cbasn1.UTF8String) || !s.Empty() || !utf8.Valid(text) {
+		return nil, malformed("utf8Pairs")
+	}
+	return parsePairs(string(text))
 }
 
 // parsePairs is its inverse. A percent sign ends a pair unless "25" or "3f" follows.

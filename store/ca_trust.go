@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"encoding/hex"
+	"errors"
 	"strings"
 
 	"hufu/ca"
@@ -152,17 +154,23 @@ func (t caTx) ReplaceIssuer(i ca.Issuer, old []byte) (bool, error) {
 	return n == 1, err
 }
 
-func scanOrder(s scanner) (o ca.Order, err error) {
+func (t caTx) scanOrder(s scanner) (o ca.Order, err error) {
 	var at, changed int64
-	err = s.Scan(&o.Application, &o.External, &o.Exchange, &o.Request, &o.State, &o.Answer, &o.Failure, &at, &changed)
+	var request, answer []byte
+	if err = s.Scan(&o.Application, &o.External, &o.Exchange, &request, &o.State, &answer, &o.Failure, &at, &changed); err != nil {
+		return o, err
+	}
 	o.At, o.Changed = fromMicros(at), fromMicros(changed)
-	return o, err
+	message, err1 := t.open("ca_order.request", o.Application, request)
+	last, err2 := t.open("ca_order.answer", o.Application, answer)
+	o.Request, o.Answer = []byte(message), []byte(last)
+	return o, errors.Join(err1, err2)
 }
 
 const caOrderQuery = `SELECT application, external, exchange, request, state, answer, failure, at, changed_at FROM ca_order `
 
 func (t caTx) Order(application string) (ca.Order, error) {
-	all, err := list(t.tx, scanOrder, caOrderQuery+`WHERE application = $1`, application)
+	all, err := list(t.tx, t.scanOrder, caOrderQuery+`WHERE application = $1`, application)
 	if err == nil && len(all) == 0 {
 		return ca.Order{}, ca.ErrUnknown.With("order for application %q", application)
 	}
@@ -173,17 +181,35 @@ func (t caTx) Order(application string) (ca.Order, error) {
 }
 
 func (t caTx) Orders(state ca.OrderState, limit int) ([]ca.Order, error) {
-	return list(t.tx, scanOrder, caOrderQuery+`WHERE state = $1 ORDER BY at LIMIT $2`, string(state), limit)
+	return list(t.tx, t.scanOrder, caOrderQuery+`WHERE state = $1 ORDER BY at LIMIT $2`, string(state), limit)
 }
 
 func (t caTx) AddOrder(o ca.Order) (bool, error) {
+	request, err := t.seal("ca_order.request", o.Application, string(o.Request))
+	if err != nil {
+		return false, err
+	}
 	n, err := t.exec(`INSERT INTO ca_order (application, external, exchange, request, state, answer, failure, at, changed_at)
-		VALUES ($1, $2, $3, $4, $5, NULL, '', $6, $6) ON CONFLICT DO NOTHING`, o.Application, o.External, o.Exchange, o.Request, string(o.State), micros(o.At))
+		VALUES ($1, $2, $3, $4, $5, NULL, '', $6, $6) ON CONFLICT DO NOTHING`, o.Application, o.External, o.Exchange, request, string(o.State), micros(o.At))
 	return n == 1, err
 }
 
-func (t caTx) ChangeOrder(o ca.Order) (bool, error) {
-	n, err := t.exec(`UPDATE ca_order SET state = $2, answer = $3, failure = $4, changed_at = $5 WHERE application = $1 AND state = 'sent'`,
-		o.Application, string(o.State), o.Answer, o.Failure, micros(o.Changed))
+// ChangeOrder compares what is sealed by opening it: the row is locked by the first statement.
+func (t caTx) ChangeOrder(o ca.Order, before []byte) (bool, error) {
+	n, err := t.exec(`UPDATE ca_order SET changed_at = $2 WHERE application = $1 AND state = 'sent'`, o.Application, micros(o.Changed))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	now, err := t.Order(o.Application)
+	if err != nil || !bytes.Equal(now.Request, before) {
+		return false, err
+	}
+	request, err1 := t.seal("ca_order.request", o.Application, string(o.Request))
+	answer, err2 := t.seal("ca_order.answer", o.Application, string(o.Answer))
+	if err := errors.Join(err1, err2); err != nil {
+		return false, err
+	}
+	n, err = t.exec(`UPDATE ca_order SET request = $2, state = $3, answer = $4, failure = $5 WHERE application = $1`,
+		o.Application, request, string(o.State), answer, o.Failure)
 	return n == 1, err
 }

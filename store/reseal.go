@@ -51,6 +51,7 @@ var sealedTables = []sealedTable{
 	}},
 	{name: "enrol_client", id: "subject", columns: map[string]string{"maker": "enrol_client.maker"}},
 	{name: "enrol_transaction", id: "id", columns: map[string]string{"actor": "enrol_transaction.actor", "answer": "enrol_transaction.answer"}},
+	{name: "ca_order", id: "application", columns: map[string]string{"request": "ca_order.request", "answer": "ca_order.answer"}},
 	{name: "kmc_recovery", id: "id", columns: map[string]string{"detail": recoveryColumn}},
 	{name: "seal", id: "code", columns: map[string]string{"reason": "seal.reason", "maker": "seal.maker", "checker": "seal.checker"}},
 	{name: "seal_use", id: "id", columns: map[string]string{"purpose": "seal_use.purpose", "actor": "seal_use.actor"}},

@@ -39,6 +39,10 @@ func (s *Service) handleRequest(ctx context.Context, x *exchange) (reply, error)
 		return reply{}, ErrTransaction.With("transaction %s is %s", x.id, x.known.State)
 	}
 	w := wish{way: ca.ServesCMP, profile: x.profile, csr: body.PKCS10, update: body.Kind == cmp.KUR}
+	var err error
+	if w.pairs, err = x.pairs(); err != nil {
+		return reply{}, err
+	}
 	if body.Kind != cmp.P10CR {
 		if len(body.Requests) != 1 {
 			return reply{}, ErrMessage.With("%d requests in one message", len(body.Requests))
@@ -47,7 +51,13 @@ func (s *Service) handleRequest(ctx context.Context, x *exchange) (reply, error)
 		if r.Possession != certs.PossessionSignature {
 			return reply{}, errPossession.With("kind of proof %d", r.Possession)
 		}
-		w.csr, w.pairs = r.Raw, r.Pairs
+		w.csr = r.Raw
+		if w.pairs != nil && r.Pairs != nil {
+			return reply{}, ErrMessage.With("utf8Pairs in the header and in the request")
+		}
+		if r.Pairs != nil {
+			w.pairs = r.Pairs
+		}
 		if err := x.replaces(r); err != nil {
 			return reply{}, err
 		}
@@ -68,6 +78,23 @@ func (s *Service) handleRequest(ctx context.Context, x *exchange) (reply, error)
 		return reply{}, err
 	}
 	return s.proceed(ctx, x, t, app)
+}
+
+// pairs are the utf8Pairs in the header's generalInfo: a request of PKCS#10 has no place of its own for them. Like the rest of
+// the header they are protected.
+func (x *exchange) pairs() (pairs map[string]string, err error) {
+	for _, i := range x.message.Header.General {
+		if i.Type != certs.OIDRegInfoPairs {
+			continue
+		}
+		if pairs != nil {
+			return nil, ErrMessage.With("utf8Pairs twice")
+		}
+		if pairs, err = certs.ParsePairs(i.Value); err != nil {
+			return nil, ErrMessage.With("%w", err)
+		}
+	}
+	return pairs, nil
 }
 
 // replaces holds the certificate that a key update names against the one that signed.

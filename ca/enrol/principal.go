@@ -107,6 +107,8 @@ func (s *Service) demand(ctx context.Context, p principal, w wish) (d demand, er
 		}
 	case p.client != nil && w.pairs["holder"] != "":
 		d, err = p.onBehalf(w)
+	case w.pairs["holder"] != "" && w.pairs["holder"] != p.shown.Holder:
+		err = ErrRights.With("%s asks for holder %q and is no registration client", p.whom, w.pairs["holder"])
 	default:
 		err = s.own(ctx, p, w, &d)
 	}
@@ -139,7 +141,8 @@ func (s *Service) own(ctx context.Context, p principal, w wish, d *demand) error
 	return nil
 }
 
-// onBehalf is what a registration client asks for: holder, organisation and facts are in the message (utf8Pairs of RFC 4211).
+// onBehalf is what a registration client asks for: holder, organisation and facts are in the message (utf8Pairs of RFC 4211), in the
+// request itself or, for PKCS#10, in the header.
 func (p principal) onBehalf(w wish) (demand, error) {
 	by := p.registrar()
 	if !slices.Contains(p.client.Profiles, w.profile) {

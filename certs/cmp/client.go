@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"hufu/certs"
@@ -29,6 +30,8 @@ type Client struct {
 // Exchange is one transaction of a client. Its messages are to be sent one after another: each answer is taken before the next
 // is made.
 type Exchange struct {
+	General []Info // sent along with a request for a certificate
+
 	client      *Client
 	transaction []byte
 	nonce       []byte // of the last message sent
@@ -70,7 +73,7 @@ func (c *Client) Resume(sent []byte) (*Exchange, error) {
 	return x, nil
 }
 
-// Message makes the next message of the transaction.
+// Message makes the next message of the transaction. The zero time leaves its time out.
 func (x *Exchange) Message(body Body, at time.Time) ([]byte, error) {
 	x.nonce = make([]byte, 16)
 	if _, err := rand.Read(x.nonce); err != nil {
@@ -81,8 +84,11 @@ func (x *Exchange) Message(body Body, at time.Time) ([]byte, error) {
 		Version: 2, Sender: c.Sender, Recipient: c.Recipient, Time: at.UTC().Truncate(time.Second), TransactionID: x.transaction,
 		SenderNonce: x.nonce, RecipientNonce: x.theirs,
 	}, Body: body}
-	if _, asks := body.Kind.Reply(); asks && x.implicit {
-		m.Header.General = []Info{{Type: OIDImplicitConfirm, Value: []byte{5, 0}}}
+	if _, asks := body.Kind.Reply(); asks {
+		m.Header.General = slices.Clone(x.General)
+		if x.implicit {
+			m.Header.General = append(m.Header.General, Info{Type: OIDImplicitConfirm, Value: []byte{5, 0}})
+		}
 	}
 	if c.Secret != nil {
 		mac := c.MAC

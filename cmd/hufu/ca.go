@@ -234,6 +234,23 @@ func (c *caRequestsCommand) Run(con *console) error {
 	return listMotions(con, c.remote, "/api/v1/authorities/requests", c.JSON)
 }
 
+type caWithdrawCommand struct {
+	remote
+	ID string `arg:"" help:"Of the request; hufu ca requests lists them."`
+}
+
+func (c *caWithdrawCommand) Run(con *console) error {
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
+	if err := s.ask(con.ctx, http.MethodDelete, "/api/v1/authorities/requests/"+url.PathEscape(c.ID), nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(con.out, "%s is withdrawn; the next request under its name uses the same key. 已撤回；同名的下次申请沿用该密钥。\n", c.ID)
+	return nil
+}
+
 // listMotions prints what is proposed or decided, newest first.
 func listMotions(con *console, r remote, path string, json bool) error {
 	s, err := r.open()

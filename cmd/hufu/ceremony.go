@@ -21,7 +21,9 @@ type caCommands struct {
 	Requests caRequestsCommand `cmd:"" help:"List requests to superiors. Example: hufu ca requests"`
 	Install  caInstallCommand  `cmd:"" help:"Propose what the superior issued. Example: hufu ca install issuing.pem --chain chain.pem --root 3f1c…"`
 	Confirm  caConfirmCommand  `cmd:"" help:"Put in force what another administrator proposed. Example: hufu ca confirm ID --root 3f1c…"`
+	Withdraw caWithdrawCommand `cmd:"" help:"Give a request to a superior up. Example: hufu ca withdraw ID"`
 	Cross    crossCommands     `cmd:"" help:"Work with cross certificates (交叉证书)."`
+	External externalCommands  `cmd:"" help:"Work with CAs of others that issue for us (外部 CA), by CMP."`
 	Trust    trustCommands     `cmd:"" help:"Work with the trust list of other CAs (信任清单)."`
 	Ceremony ceremonyCommands  `cmd:"" help:"Hold a key ceremony (密钥仪式): a root whose key k of n custodians share."`
 	Recovery recoveryCommands  `cmd:"" help:"Recover encryption keys from escrow (密钥恢复), k of n officers approving."`
@@ -32,6 +34,7 @@ type ceremonyCommands struct {
 	Root       rootCeremony       `cmd:"" default:"withargs" help:"Make the authorities of a fresh installation, the root's key divided among custodians. Example: hufu ca ceremony root --config hufu.yaml --custodian 张三 --custodian 李四 --custodian 王五 --threshold 2 --shares /media/shares --transcript ceremony.txt"`
 	SignCRL    signCRLCeremony    `cmd:"" name:"sign-crl" help:"Let the root sign its revocation list anew. Example: hufu ca ceremony sign-crl --config hufu.yaml --share one.share --share two.share --transcript crl.txt"`
 	NewIssuing newIssuingCeremony `cmd:"" name:"new-issuing" help:"Let the root certify the next issuing authority. Example: hufu ca ceremony new-issuing --config hufu.yaml --share one.share --share two.share --transcript issuing.txt"`
+	Cross      crossCeremony      `cmd:"" help:"Let the root sign a cross certificate (交叉证书) that two agreed to. Example: hufu ca ceremony cross ID --config hufu.yaml --share one.share --share two.share --transcript cross.txt"`
 }
 
 // keeping is what all ceremonies take.

@@ -53,6 +53,22 @@ func (c *newIssuingCeremony) Run(con *console) error {
 	})
 }
 
+type crossCeremony struct {
+	laterCeremony
+	ID string `arg:"" help:"Of the cross certificate; hufu ca cross list shows it."`
+}
+
+// Run signs a cross certificate that was agreed to.
+func (c *crossCeremony) Run(con *console) error {
+	return c.sit(con, "cross", "签发交叉证书 / a cross certificate", func(t *transcript, s *ca.Sitting) error {
+		cert, err := s.Cross(con.ctx, c.ID)
+		if err == nil {
+			t.certificate("cross "+c.ID, cert)
+		}
+		return err
+	})
+}
+
 // sit opens the shares, lets the root do one thing and closes the transcript. A dry run ends where the root would sign.
 func (c *laterCeremony) sit(con *console, name, what string, do func(*transcript, *ca.Sitting) error) error {
 	cfg, err := loadConfig(c.Config, c.Data)
