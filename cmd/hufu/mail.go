@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 
 	"hufu/ca"
@@ -86,12 +87,27 @@ func (s *server) openMail(o openOptions) (ca.Mailer, error) {
 	return mailer{sender}, nil
 }
 
-// people tells the authority who may act, and where mail goes.
+// people tells the authority who may act, and where mail goes. An actor may have been kept for long, with the maker of an enrolment
+// secret, so the roles are looked at too.
 type people struct{ *identity.Service }
 
 func (p people) MayAct(ctx context.Context, by actor.Actor) error {
 	_, err := p.Act(ctx, by, identity.Capacity{Kind: identity.Kind(by.Capacity), For: by.For})
-	return err
+	if err != nil || len(by.Roles) == 0 {
+		return err
+	}
+	all, err := p.Capacities(ctx, by.Subject)
+	if err != nil {
+		return err
+	}
+	for _, c := range all { // one may hold several posts in one place
+		now := actor.Actor{Roles: c.Roles}
+		lacks := func(r actor.Role) bool { return !now.Is(r) }
+		if c.Kind == identity.Kind(by.Capacity) && c.For == by.For && !slices.ContainsFunc(by.Roles, lacks) {
+			return nil
+		}
+	}
+	return actor.ErrRole.With("%s no longer holds %v", by, by.Roles)
 }
 
 // Address has none for holders that are not active: they hear of it when they come back.

@@ -97,6 +97,24 @@ func TestWhoMayActAsksTheRegistry(t *testing.T) {
 				t.Errorf("%s: %v", a, err)
 			}
 		}
+		bureau, err := service.RegisterEntity(ctx, by, identity.EntityForm{Name: "示例市数据局", USCC: "11100000000013338W"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		post, err := service.Appoint(ctx, by, identity.Appointment{Person: wang.ID, Organisation: bureau.ID, Title: "录入员", Roles: []actor.Role{actor.RoleRegistrar}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		clerk := actor.Actor{Subject: wang.ID, Capacity: actor.Official, For: bureau.ID, Roles: []actor.Role{actor.RoleRegistrar}}
+		if err := p.MayAct(ctx, clerk); err != nil {
+			t.Errorf("a registrar in office: %v", err)
+		}
+		if err := service.SetRoles(ctx, by, post.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.MayAct(ctx, clerk); !errors.Is(err, actor.ErrRole) {
+			t.Errorf("a registrar whose role was taken and who keeps the post: %v", err)
+		}
 		if err := service.SetLegalRep(ctx, by, company.ID, li.ID, "change"); err != nil {
 			t.Fatal(err)
 		}
