@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"time"
 
 	"hufu/ca"
@@ -32,6 +33,7 @@ type Service struct {
 	Config
 	byAddress *limiter
 	byWhom    *limiter
+	deriving  chan struct{} // holds one for each MAC being checked
 }
 
 // New checks the configuration.
@@ -56,7 +58,7 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{Config: c, byAddress: newLimiter(c.Rate, c.Now), byWhom: newLimiter(c.Rate, c.Now)}, nil
+	return &Service{Config: c, byAddress: newLimiter(c.Rate, c.Now), byWhom: newLimiter(c.Rate, c.Now), deriving: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}, nil
 }
 
 // Handler serves /.well-known/cmp and /.well-known/est/.

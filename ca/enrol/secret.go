@@ -3,6 +3,7 @@ package enrol
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"hufu/ca"
 	"hufu/certs/cmp"
 	"hufu/internal/actor"
+	"hufu/internal/gm"
 )
 
 const (
@@ -55,7 +57,7 @@ func (s *Service) MakeSecret(ctx context.Context, by actor.Actor, o Order) (Secr
 		if err := w.AddSecret(secret); err != nil {
 			return err
 		}
-		return w.Record(entry(now, by, "enrol.secret-make", secret.ID, secret.Profile))
+		return w.Record(entry(now, by, "enrol.secret-make", recorded(secret.ID), secret.Profile))
 	})
 	return secret, err
 }
@@ -116,16 +118,31 @@ func (s *Service) RevokeSecret(ctx context.Context, by actor.Actor, id string) e
 		if done, err := w.Revoke(id, now); err != nil || !done {
 			return err
 		}
-		return w.Record(entry(now, by, "enrol.secret-revoke", id, secret.Profile))
+		return w.Record(entry(now, by, "enrol.secret-revoke", recorded(id), secret.Profile))
 	})
 }
 
 // Locked tells whether a secret had so many wrong tries that it counts no more.
 func (s Secret) Locked() bool { return s.Tries >= maxTries }
 
+// recorded is how the record, which anybody may read, names a secret: who knew the reference could lock it by wrong tries.
+func recorded(reference string) string {
+	sum := gm.SM3([]byte("enrolment secret\x00" + reference))
+	return hex.EncodeToString(sum[:16])
+}
+
+// derivePatience is how long a message waits for its secret to be checked.
+const derivePatience = 2 * time.Second
+
+// maxReference bounds what is looked for as a reference, in octets; ours have 16.
+const maxReference = 64
+
 // check finds the secret under a reference and has try hold it against what was sent. The try is counted before it is made. An
 // unknown or locked reference takes the same work and gives the same refusal as a wrong secret.
 func (s *Service) check(ctx context.Context, reference string, try func(value string) bool) (Secret, error) {
+	if len(reference) > maxReference {
+		return Secret{}, ErrSecret.With("a reference of %d octets", len(reference))
+	}
 	if s.byWhom.take("secret:"+reference) > 0 {
 		return Secret{}, ErrLimited.With("reference %q", reference)
 	}
@@ -150,8 +167,19 @@ func (s *Service) check(ctx context.Context, reference string, try func(value st
 	return secret, s.Store.Update(ctx, func(w W) error { return w.ClearTries(reference) })
 }
 
-// checkMAC authenticates a message under a secret.
+// checkMAC authenticates a message under a secret. The sender says how much work the key's derivation is, so that as many run at
+// once as are given places, and strangers leave CPU time to others.
 func (s *Service) checkMAC(ctx context.Context, m *cmp.Message) (Secret, error) {
+	patience := time.NewTimer(derivePatience)
+	defer patience.Stop()
+	select {
+	case s.deriving <- struct{}{}:
+		defer func() { <-s.deriving }()
+	case <-patience.C:
+		return Secret{}, ErrLimited.With("%d secrets are being checked", cap(s.deriving))
+	case <-ctx.Done():
+		return Secret{}, ctx.Err()
+	}
 	return s.check(ctx, string(m.Header.SenderKID), func(value string) bool { return m.VerifyMAC([]byte(value)) == nil })
 }
 

@@ -62,7 +62,9 @@ func (s *Service) begin(ctx context.Context, t Transaction, profile string) (Tra
 			return err
 		}
 		e := entry(now, t.By, "enrol.begin", t.ID, profile)
-		e.Public["secret"] = t.Secret
+		if t.Secret != "" {
+			e.Public["secret"] = recorded(t.Secret)
+		}
 		return w.Record(e)
 	})
 	if errors.Is(err, errThere) {
