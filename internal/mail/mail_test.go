@@ -13,6 +13,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ type server struct {
 	net.Listener
 	roots  *x509.CertPool
 	offers bool
-	silent bool
+	silent atomic.Bool
 	mu     sync.Mutex
 	heard  []string
 	secure bool
@@ -72,7 +73,7 @@ func newServer(t *testing.T, offers bool) *server {
 
 func (s *server) talk(conn net.Conn, config *tls.Config) {
 	defer func() { conn.Close() }()
-	if s.silent {
+	if s.silent.Load() {
 		time.Sleep(time.Second)
 		return
 	}
@@ -190,7 +191,7 @@ func TestHeadersCannotBeSlippedIn(t *testing.T) {
 
 func TestASilentServerIsLeft(t *testing.T) {
 	silent := newServer(t, false)
-	silent.silent = true
+	silent.silent.Store(true)
 	s := sender(t, mail.Config{Server: silent.Addr().String(), Timeout: 50 * time.Millisecond})
 	begun := time.Now()
 	if err := s.Send(t.Context(), letter); err == nil || time.Since(begun) > 800*time.Millisecond {

@@ -125,7 +125,7 @@ func (w *Watch) judge(readings []Reading) Comparison {
 	off := max(found.high, -found.low) // the farthest that the true time may be from ours
 	switch {
 	case len(found.agreeing) < w.Quorum:
-		c.Err = ErrTime.With("%d of %d sources agree, %d must: %w", len(found.agreeing), len(readings), w.Quorum, failures(readings))
+		c.Err = ErrTime.With("%d of %d sources agree, %d must%s", len(found.agreeing), len(readings), w.Quorum, failures(readings))
 	case len(found.agreeing) <= len(found.dissent):
 		c.Err = ErrTime.With("%v agree, and %v disagree with them", found.agreeing, found.dissent)
 	case off > w.Accuracy:
@@ -134,13 +134,14 @@ func (w *Watch) judge(readings []Reading) Comparison {
 	return c
 }
 
-// failures joins what sources said instead of a time.
-func failures(readings []Reading) error {
-	var all []error
+// failures tells what sources said instead of a time.
+func failures(readings []Reading) (said string) {
 	for _, r := range readings {
-		all = append(all, r.Err)
+		if r.Err != nil {
+			said += "; " + r.Err.Error()
+		}
 	}
-	return errors.Join(all...)
+	return said
 }
 
 // Last returns the outcome of the last round.
