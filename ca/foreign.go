@@ -238,6 +238,7 @@ type listCache struct {
 	crls  map[string]cachedList // by address
 	trust *bundle.TrustList
 	kept  StoredTrustList // of trust
+	above map[string]judged // by name of an authority of ours
 }
 
 type cachedList struct {
@@ -248,38 +249,46 @@ type cachedList struct {
 
 // foreignLists gives the lists that are kept, parsed.
 func (a *Authority) foreignLists(ctx context.Context) (all []*certs.CRL, err error) {
-	a.seen.mu.Lock()
-	defer a.seen.mu.Unlock()
 	err = a.Store.View(ctx, func(r R) error {
-		all = nil
-		kept, err := r.ForeignLists()
-		if err != nil {
-			return err
-		}
-		next := make(map[string]cachedList, len(kept))
-		for _, k := range kept {
-			known, ok := a.seen.crls[k.URL]
-			if k.Size == 0 {
-				continue
-			}
-			if !ok || !known.fetched.Equal(k.FetchedAt) || known.size != k.Size {
-				whole, err := r.ForeignList(k.URL)
-				if err != nil {
-					return err
-				}
-				list, err := certs.ParseCRL(whole.DER)
-				if err != nil {
-					return fmt.Errorf("list of %s as kept: %w", k.URL, err)
-				}
-				known = cachedList{k.FetchedAt, k.Size, list}
-			}
-			next[k.URL] = known
-			all = append(all, known.list)
-		}
-		a.seen.crls = next
-		return nil
+		all, err = a.listsIn(r)
+		return err
 	})
 	return all, err
+}
+
+// listsIn is foreignLists within a transaction; the cache is not held while the store is asked.
+func (a *Authority) listsIn(r R) (all []*certs.CRL, err error) {
+	kept, err := r.ForeignLists()
+	if err != nil {
+		return nil, err
+	}
+	a.seen.mu.Lock()
+	seen := a.seen.crls
+	a.seen.mu.Unlock()
+	next := make(map[string]cachedList, len(kept))
+	for _, k := range kept {
+		known, ok := seen[k.URL]
+		if k.Size == 0 {
+			continue
+		}
+		if !ok || !known.fetched.Equal(k.FetchedAt) || known.size != k.Size {
+			whole, err := r.ForeignList(k.URL)
+			if err != nil {
+				return nil, err
+			}
+			list, err := certs.ParseCRL(whole.DER)
+			if err != nil {
+				return nil, fmt.Errorf("list of %s as kept: %w", k.URL, err)
+			}
+			known = cachedList{k.FetchedAt, k.Size, list}
+		}
+		next[k.URL] = known
+		all = append(all, known.list)
+	}
+	a.seen.mu.Lock()
+	a.seen.crls = next
+	a.seen.mu.Unlock()
+	return all, nil
 }
 
 // bundled adds the lists of others to the bundle's, within bounds: smaller ones first, so that one that is large leaves

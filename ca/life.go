@@ -98,8 +98,8 @@ func (r Revocation) event(act StatusAct, now time.Time) StatusEvent {
 	}
 }
 
-// inForce refuses to issue under an authority that is revoked, itself or one above it. It is asked in the transaction that
-// reserves the serial, so that nothing is signed after the revocation is committed.
+// inForce refuses to issue under an authority that is revoked, itself or one above it, by us or by a superior. It is asked in the
+// transaction that reserves the serial, so that nothing is signed after the revocation is committed.
 func (a *Authority) inForce(r R, i *issuer) error {
 	var seen []string
 	for i != nil && !slices.Contains(seen, i.Name) {
@@ -109,6 +109,9 @@ func (a *Authority) inForce(r R, i *issuer) error {
 			return ErrIssuerRevoked.With("certificate of authority %q", i.Name)
 		}
 		if !isUnknown(err) {
+			return err
+		}
+		if err := a.inForceAbove(r, i); err != nil {
 			return err
 		}
 		i = a.issuer(i.Parent)

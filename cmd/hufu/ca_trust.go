@@ -73,10 +73,21 @@ var errForeignList = fault.New(fault.Unavailable, "foreign-list",
 	"There is no current revocation list of another authority, so that the status of its certificates is not known. See hufu ca trust sources.",
 	"缺少其他机构的有效吊销列表，无法确认其证书状态。请用 hufu ca trust sources 查看。")
 
-// foreignNotes lists the other authorities whose status is not known.
+var errAuthorityRevoked = fault.New(fault.Unavailable, "authority-revoked",
+	"The certificate of an authority of ours, or of one above it, is revoked; nothing is issued under it. Have a new one made: hufu ca request, or hufu ca ceremony new-issuing.",
+	"本系统签发 CA 或其上级的证书已被吊销，不再签发证书。请启用新的签发 CA：hufu ca request 或 hufu ca ceremony new-issuing。")
+
+// foreignNotes lists our authorities that a superior, or we, revoked, and the other authorities whose status is not known.
 func (s *server) foreignNotes(ctx context.Context) (all []note) {
 	if s.ca == nil {
 		return nil
+	}
+	revoked, err := s.ca.RevokedAuthorities(ctx)
+	if err != nil {
+		s.log.Error("the state of authorities cannot be read", "error", err)
+	}
+	for _, name := range revoked {
+		all = append(all, note{Code: errAuthorityRevoked.Code, About: name, ZH: errAuthorityRevoked.Text.ZH, EN: errAuthorityRevoked.Text.EN})
 	}
 	lists, err := ca.ForeignStatuses(ctx, s.db.CA(), s.now())
 	if err != nil {
