@@ -167,8 +167,16 @@ func (a *Authority) issueClaimed(ctx context.Context, by actor.Actor, id, author
 // maxWaits bounds how many other calls for one application somebody waits for.
 const maxWaits = 8
 
-// issueOnce is issueUnder for an application that is approved and nobody else's here.
+// issueOnce is issueUnder for an application that is approved and nobody else's here. Its key may have been blocked since it was
+// made: under its SM3 the reservation finds that, under its SHA-256 this look.
 func (a *Authority) issueOnce(ctx context.Context, i *issuance, authority string) error {
+	request, err := certs.ParseRequest(i.app.Request)
+	if err != nil {
+		return ErrRequest.With("%w", err)
+	}
+	if err := a.Store.Look(ctx, func(r R) error { return keyNotBlocked(r, request.RawSPKI) }); err != nil {
+		return err
+	}
 	if name := externalName(a.profileVersion(i.app.Profile, i.app.ProfileVersion)); name != "" {
 		return a.issueByExternal(ctx, i, name)
 	}

@@ -509,6 +509,20 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+func TestAKeyOnAListSinceTheApprovalIsNotCertified(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		_, listed := newCSR(t)
+		later := w.approved(listed)
+		sum := sha256Sum(must(certs.ParseRequest(listed)).RawSPKI)
+		if _, err := w.BlockKeys(t.Context(), officer, ca.Blocking{Note: "n", Listed: true, Keys: []ca.KeyName{{Hash: sum, Algorithm: ca.HashSHA256}}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Issue(t.Context(), officer, later.ID); !errors.Is(err, ca.ErrBlocked) {
+			t.Errorf("a key that a list names since the approval was certified: %v", err)
+		}
+	})
+}
+
 func TestBlockedKeys(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		_, app := w.issued()
@@ -547,7 +561,7 @@ func TestBlockedKeys(t *testing.T) {
 				t.Errorf("a blocked key was taken: %v", err)
 			}
 		}
-		if _, err := w.Issue(t.Context(), officer, late.ID); !errors.Is(err, ca.ErrKeyUsed) {
+		if _, err := w.Issue(t.Context(), officer, late.ID); !errors.Is(err, ca.ErrBlocked) {
 			t.Errorf("a key that was blocked after the approval was certified: %v", err)
 		}
 		if again, err := w.BlockKeys(t.Context(), officer, b); err != nil || again.New != 0 {
