@@ -139,6 +139,28 @@ func TestLeaseHasOneHolderAndItsEpochFencesWrites(t *testing.T) {
 	})
 }
 
+func TestAWorkerLeavesSomeKindsToOthers(t *testing.T) {
+	now := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
+	each(t, func() time.Time { return now }, func(t *testing.T, db *DB) {
+		if err := db.update(t.Context(), func(tx *tx) error {
+			return errors.Join(
+				tx.Enqueue("mail", "a", nil, now.Add(-time.Hour)), tx.Enqueue("call", "b", nil, now.Add(-time.Hour)), tx.Enqueue("list", "c", nil, now),
+			)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if j, err := db.ClaimJob(t.Context(), "mail", "call"); err != nil || j == nil || j.Kind != "list" {
+			t.Errorf("claimed %+v, %v", j, err)
+		}
+		if j, err := db.ClaimJob(t.Context(), "mail", "call"); err != nil || j != nil {
+			t.Errorf("claimed %+v, %v, which was left to others", j, err)
+		}
+		if j, err := db.ClaimJob(t.Context()); err != nil || j == nil {
+			t.Errorf("the others claimed %+v, %v", j, err)
+		}
+	})
+}
+
 func TestJobsRunAtLeastOnceAndOnlyTheLastClaimCounts(t *testing.T) {
 	start := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
 	now := start

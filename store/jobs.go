@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -47,9 +48,15 @@ func (t *tx) Enqueue(kind, key string, payload []byte, notBefore time.Time) erro
 	return nil
 }
 
-// ClaimJob takes the job that is due longest, or none. A job whose worker died is due again when its lease ends.
-func (db *DB) ClaimJob(ctx context.Context) (*Job, error) {
+// ClaimJob takes the job that is due longest and of none of the kinds excepted, or none. A job whose worker died is due again when
+// its lease ends.
+func (db *DB) ClaimJob(ctx context.Context, except ...string) (*Job, error) {
 	now := db.now()
+	args, others := []any{micros(now), micros(now.Add(jobLease))}, ""
+	for _, kind := range except {
+		args = append(args, kind)
+		others += " AND kind <> $" + strconv.Itoa(len(args))
+	}
 	skipLocked := ""
 	if db.engine == PostgreSQL {
 		skipLocked = "FOR UPDATE SKIP LOCKED"
@@ -58,9 +65,9 @@ func (db *DB) ClaimJob(ctx context.Context) (*Job, error) {
 	err := db.update(ctx, func(t *tx) error {
 		return t.one([]any{&j.ID, &j.Kind, &j.Key, &j.Payload, &j.Attempts, &j.epoch}, `
 			UPDATE job SET state = 'running', leased_until = $2, epoch = epoch + 1, attempts = attempts + 1
-			WHERE id = (SELECT id FROM job WHERE (state = 'waiting' AND not_before <= $1) OR (state = 'running' AND leased_until <= $1)
+			WHERE id = (SELECT id FROM job WHERE ((state = 'waiting' AND not_before <= $1) OR (state = 'running' AND leased_until <= $1))`+others+`
 				ORDER BY not_before LIMIT 1 `+skipLocked+`)
-			RETURNING id, kind, key, payload, attempts, epoch`, micros(now), micros(now.Add(jobLease)))
+			RETURNING id, kind, key, payload, attempts, epoch`, args...)
 	})
 	if errors.Is(err, errNoRow) {
 		return nil, nil

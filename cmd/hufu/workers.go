@@ -34,9 +34,8 @@ func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 	}
 	background.Go(func() { s.followStatus(ctx) })
 	background.Go(func() { s.followProfiles(ctx) })
-	for range 2 {
-		background.Go(func() { s.jobs(ctx) })
-	}
+	background.Go(func() { s.jobs(ctx) })
+	background.Go(func() { s.jobs(ctx, ca.JobReminder, ca.JobExternal) }) // so that others, who may be many and slow, never hold up a list
 	background.Go(func() { s.schedule(ctx) })
 	background.Go(func() { s.tell(ctx) })
 }
@@ -73,11 +72,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // jobTime bounds one try of a job; it lies below the job's lease, so that two workers never do the same one at once.
 const jobTime = 90 * time.Second
 
-// jobs takes due jobs one after another.
-func (s *server) jobs(ctx context.Context) {
+// jobs takes due jobs one after another, but for some kinds.
+func (s *server) jobs(ctx context.Context, except ...string) {
 	handlers := s.jobHandlers()
 	for {
-		job, err := s.db.ClaimJob(ctx)
+		job, err := s.db.ClaimJob(ctx, except...)
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("jobs cannot be claimed", "error", err)
 		}
