@@ -3,14 +3,14 @@ package main
 import (
 	"context"
 	crand "crypto/rand"
-	"database/sql"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/url"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -95,11 +95,7 @@ func openScaled(b *bed, c *cluster, n int) (*scaled, error) {
 	if s.responder, err = b.openResponderOn(b.ctx, name, u.String()); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("pgx", u.String())
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
+	db := psql(u.String())
 	began := time.Now()
 	if err := s.load(b.ctx, db, n); err != nil {
 		return nil, err
@@ -109,63 +105,65 @@ func openScaled(b *bed, c *cluster, n int) (*scaled, error) {
 }
 
 // load makes n certificates of the last fortnights, with applications and keys; one in 50 is revoked.
-func (s *scaled) load(ctx context.Context, db *sql.DB, n int) error {
-	week := make([]byte, 2)
-	binary.BigEndian.PutUint16(week, uint16(time.Now().Unix()/(7*24*3600)))
-	now, end := time.Now().UnixMicro(), time.Now().AddDate(3, 0, 0).UnixMicro()
-	serial := `decode('01', 'hex') || $2::bytea || substring(decode(md5(g::text || 's'), 'hex') FROM 1 FOR 13)`
-	for _, step := range []struct {
-		query string
-		args  []any
-	}{
-		{`INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at)
-			SELECT ` + serial + `, 'issuing', 'app' || g, 'person-sign', 'holder' || g % 400000, sha256(g::text::bytea), $3::bigint, $4::bigint, g % $5::bigint, $3::bigint - g * 1000
-			FROM generate_series(1, $1::bigint) g`, []any{n, week, now, end, n / scaleShard}},
-		{`INSERT INTO ca_certificate_der (serial, der) SELECT serial, decode(repeat(md5(encode(serial, 'hex')), 43), 'hex') FROM ca_certificate WHERE application LIKE 'app%'`, nil},
-		{`INSERT INTO ca_key (spki, holder, purpose) SELECT spki, holder, 'sign' FROM ca_certificate WHERE application LIKE 'app%'`, nil},
-		{`INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, maker, maker_detail, request_key, at, decided_at, certificates)
+func (s *scaled) load(ctx context.Context, db psql, n int) error {
+	now := time.Now()
+	week := fmt.Sprintf("%04x", now.Unix()/(7*24*3600))
+	ours := `FROM ca_certificate WHERE application LIKE 'app%'`
+	for _, query := range []string{
+		fmt.Sprintf(`INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at)
+			SELECT decode('01%s' || substring(md5(g::text || 's') FROM 1 FOR 26), 'hex'), 'issuing', 'app' || g, 'person-sign', 'holder' || g %% 400000,
+				sha256(g::text::bytea), %d, %d, g %% %d, %d - g::bigint * 1000 FROM generate_series(1, %d) g`,
+			week, now.UnixMicro(), now.AddDate(3, 0, 0).UnixMicro(), n/scaleShard, now.UnixMicro(), n),
+		`INSERT INTO ca_certificate_der (serial, der) SELECT serial, decode(repeat(md5(encode(serial, 'hex')), 43), 'hex') ` + ours,
+		`INSERT INTO ca_key (spki, holder, purpose) SELECT spki, holder, 'sign' ` + ours,
+		`INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, maker, maker_detail, request_key, at, decided_at, certificates)
 			SELECT application, profile, 1, holder, '', ''::bytea, decode(repeat(md5(application), 25), 'hex'), spki, 'issued', 'person:' || holder, decode(repeat(md5(holder), 12), 'hex'), '',
-				issued_at, issued_at, encode(serial, 'hex') FROM ca_certificate WHERE application LIKE 'app%'`, nil},
-		{`INSERT INTO ca_revocation (issuer, serial, shard, at, reason, invalid, not_after)
-			SELECT issuer, serial, shard, $1::bigint, 4, 0, not_after FROM (SELECT *, row_number() OVER (PARTITION BY shard) AS k FROM ca_certificate WHERE application LIKE 'app%') c WHERE k % 50 = 0`, []any{now}},
-		{`ANALYZE`, nil},
+				issued_at, issued_at, encode(serial, 'hex') ` + ours,
+		fmt.Sprintf(`INSERT INTO ca_revocation (issuer, serial, shard, at, reason, invalid, not_after) SELECT issuer, serial, shard, %d, 4, 0, not_after
+			FROM (SELECT *, row_number() OVER (PARTITION BY shard) AS k %s) c WHERE k %% 50 = 0`, now.UnixMicro(), ours),
+		`ANALYZE`,
 	} {
-		if _, err := db.ExecContext(ctx, step.query, step.args...); err != nil {
+		if _, err := db.ask(ctx, query); err != nil {
 			return fmt.Errorf("load certificates: %w", err)
 		}
 	}
-	rows, err := db.QueryContext(ctx, `SELECT serial FROM ca_certificate WHERE application LIKE 'app%' AND spki < decode('02', 'hex') LIMIT 3000`)
+	lines, err := db.ask(ctx, `SELECT encode(serial, 'hex') `+ours+` AND spki < decode('02', 'hex') LIMIT 3000`)
+	for _, line := range lines {
+		serial, wrong := hex.DecodeString(line)
+		s.serials, err = append(s.serials, serial), errors.Join(err, wrong)
+	}
+	return err
+}
+
+// psql is the address of a database, asked by PostgreSQL's own program: the bench has no business in the store's tables.
+type psql string
+
+func (db psql) ask(ctx context.Context, query string) (lines []string, err error) {
+	address, err := url.Parse(string(db))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var serial []byte
-		if err := rows.Scan(&serial); err != nil {
-			return err
-		}
-		s.serials = append(s.serials, serial)
+	q := address.Query()
+	schema := q.Get("search_path") // which libpq knows by another name
+	q.Del("search_path")
+	address.RawQuery = q.Encode()
+	c := exec.CommandContext(ctx, pgProgram("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", query, address.String())
+	c.Env = append(os.Environ(), "PGOPTIONS=-c search_path="+schema)
+	out, err := c.Output()
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = fmt.Errorf("psql: %w: %s", err, failed.Stderr)
 	}
-	return rows.Err()
+	return strings.Fields(string(out)), err
 }
 
 // sizes tells what the tables take, rows and indexes.
-func sizes(b *bed, db *sql.DB) error {
-	rows, err := db.QueryContext(b.ctx, `SELECT relname, reltuples::bigint, pg_relation_size(oid), pg_indexes_size(oid) FROM pg_class
-		WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND reltuples >= 1000 ORDER BY relname`)
-	if err != nil {
-		return err
+func sizes(b *bed, db psql) error {
+	lines, err := db.ask(b.ctx, `SELECT relname || ':' || reltuples::bigint || '_rows,' || pg_relation_size(oid) / reltuples::bigint || '_octets_each,indexes_'
+		|| pg_indexes_size(oid) / reltuples::bigint FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND reltuples >= 1000 ORDER BY relname`)
+	for _, line := range lines {
+		fmt.Fprintln(b.notes, line)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		var n, table, index int64
-		if err := rows.Scan(&name, &n, &table, &index); err != nil {
-			return err
-		}
-		fmt.Fprintf(b.notes, "%s: %d rows, %d octets each, indexes %d each\n", name, n, table/max(n, 1), index/max(n, 1))
-	}
-	return rows.Err()
+	return err
 }
 
 var errNoEntries = errors.New("the shard has no entries")
