@@ -237,7 +237,7 @@ type listCache struct {
 	mu    sync.Mutex
 	crls  map[string]cachedList // by address
 	trust *bundle.TrustList
-	kept  StoredTrustList // of trust
+	kept  StoredTrustList   // of trust
 	above map[string]judged // by name of an authority of ours
 }
 
