@@ -105,6 +105,7 @@ type Authority struct {
 
 	serviceMu sync.Mutex // held while a service's key or certificate is made, so that it is made once
 	services  map[string]*certs.Certificate
+	serving   sync.Map // serials of services' certificates, as strings, that were not revoked since they were looked up
 }
 
 // issuer is an opened authority of ours.

@@ -50,3 +50,30 @@ func TestOfficersDoNotBlockTheKeyOfAnAuthority(t *testing.T) {
 		w.issued() // and goes on issuing
 	})
 }
+
+// A service whose certificate is revoked does not go on signing under it until the next start.
+func TestARevokedServiceSignsNoMore(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		system := actor.ForSystem("test")
+		before, err := w.Service(t.Context(), system, "tsa")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Revoke(t.Context(), officer, before.Certificate.Serial, certs.ReasonSuperseded, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		after, err := w.Service(t.Context(), system, "tsa")
+		if err != nil || after.Certificate.SerialHex() == before.Certificate.SerialHex() {
+			t.Fatalf("it goes on under the revoked certificate: %v", err)
+		}
+		if again, err := w.Service(t.Context(), system, "tsa"); err != nil || again.Certificate.SerialHex() != after.Certificate.SerialHex() {
+			t.Errorf("another certificate with each call: %v", err)
+		}
+		if err := w.Revoke(t.Context(), officer, after.Certificate.Serial, certs.ReasonKeyCompromise, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.TimeStamp(t.Context(), []byte("m")); err == nil {
+			t.Error("time-stamps are made with a key that was reported as lost")
+		}
+	})
+}

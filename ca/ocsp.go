@@ -107,6 +107,7 @@ func newResponder(o OCSP) *responder {
 // statusChanged makes this node forget what it said of a serial; the caller's transaction is committed. Other nodes follow
 // the status events.
 func (a *Authority) statusChanged(issuer string, serial []byte) {
+	a.serving.Delete(string(serial))
 	a.ocsp.ready.drop(issuer, serial)
 	select {
 	case a.ocsp.changed <- change{issuer, serial}:

@@ -38,7 +38,7 @@ func (a *Authority) serviceUnder(ctx context.Context, by actor.Actor, profile, a
 	a.serviceMu.Lock()
 	defer a.serviceMu.Unlock()
 	known := profile + "@" + authority
-	if cert := a.services[known]; cert != nil && cert.NotAfter.After(a.Now().Add(renewBefore)) {
+	if cert := a.services[known]; cert != nil && cert.NotAfter.After(a.Now().Add(renewBefore)) && a.stillServes(cert) {
 		signer, err := a.Keys.Signer(ctx, profile) // anew each time: a signer lives as long as its context
 		if err == nil && certs.SameKey(signer.Public(), cert.PublicKey) {
 			return Service{cert, signer}, nil
@@ -52,6 +52,13 @@ func (a *Authority) serviceUnder(ctx context.Context, by actor.Actor, profile, a
 	return s, nil
 }
 
+// stillServes tells that no revocation of a service's certificate was heard of since it was looked up; on other nodes than the one
+// that revoked, within a second.
+func (a *Authority) stillServes(c *certs.Certificate) bool {
+	_, ok := a.serving.Load(string(c.Serial))
+	return ok
+}
+
 func (a *Authority) openService(ctx context.Context, by actor.Actor, p *Profile, authority string) (Service, error) {
 	signer, err := a.Keys.Ensure(ctx, by, p.Name, p.Keys[0], p.Name)
 	if err != nil {
@@ -61,6 +68,9 @@ func (a *Authority) openService(ctx context.Context, by actor.Actor, p *Profile,
 	current, err := a.newest(ctx, holder, p.Name, authority, signer.Public())
 	if err == nil && current == nil {
 		current, err = a.certify(ctx, by, p, holder, authority, signer)
+		if err == nil {
+			a.serving.Store(string(current.Serial), true)
+		}
 	}
 	return Service{current, signer}, err
 }
@@ -77,7 +87,9 @@ func (a *Authority) newest(ctx context.Context, holder, profile, authority strin
 			if c.NotAfter.Before(a.Now().Add(renewBefore)) || authority != "" && c.Issuer != authority {
 				continue
 			}
+			a.serving.Store(string(c.Serial), true) // before the look: a revocation that comes after takes it away
 			if _, err := r.Revocation(c.Issuer, c.Serial); err == nil {
+				a.serving.Delete(string(c.Serial))
 				continue
 			}
 			cert, err := certs.Parse(c.DER)
