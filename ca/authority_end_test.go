@@ -18,7 +18,12 @@ func TestAWithdrawnProfileDoesNotOpenItsAuthority(t *testing.T) {
 		}
 		_, chain := w.Issuers()
 		version := w.ProfilesInForce()["issuing"].Version
-		if _, err := w.WithdrawProfile(t.Context(), profileMaker, "issuing", version); err != nil {
+		for _, name := range []string{"issuing", "ocsp", "tsa"} {
+			if _, err := w.WithdrawProfile(t.Context(), profileMaker, name, w.ProfilesInForce()[name].Version); !errors.Is(err, actor.ErrRole) {
+				t.Errorf("a business administrator stopped %q: %v", name, err)
+			}
+		}
+		if _, err := w.WithdrawProfile(t.Context(), superAdmin, "issuing", version); err != nil {
 			t.Fatal(err)
 		}
 		serial := chain["issuing"].Serial

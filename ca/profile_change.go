@@ -208,11 +208,17 @@ func (a *Authority) PublishProfile(ctx context.Context, by actor.Actor, name str
 }
 
 // WithdrawProfile ends a version: a proposed one is dropped; one in force is in force no more, what it replaced does not
-// come back, and applications under it are not issued. It is the stop that one administrator may pull alone.
+// come back, and applications under it are not issued. It is the stop that one administrator may pull alone;
+// for authorities and services, without which no status is told any more, a super administrator.
 func (a *Authority) WithdrawProfile(ctx context.Context, by actor.Actor, name string, version int) (ProfileVersion, error) {
 	return a.moveProfile(ctx, by, profileID{name, version}, func(v *ProfileVersion, _ []ProfileVersion) (string, error) {
 		if v.State == ProfileWithdrawn {
 			return "", ErrState.With("version %d of profile %q is withdrawn already", version, name)
+		}
+		if p := a.profile(name); v.Published && p != nil && (p.Holder == HolderAuthority || p.Holder == HolderService) {
+			if err := by.Require(actor.RoleSuperAdmin); err != nil {
+				return "", err
+			}
 		}
 		v.State = ProfileWithdrawn
 		return "profile.withdraw", nil
