@@ -68,6 +68,9 @@ func (a *Authority) enter(ctx context.Context, by actor.Actor, q Request, then f
 		return Application{}, err
 	}
 	err = a.Store.Update(ctx, func(w W) error {
+		if err := roomFor(w, by, app); err != nil {
+			return err
+		}
 		if !q.Draft {
 			if err := keyFree(w, p, app); err != nil {
 				return err
@@ -87,6 +90,21 @@ func (a *Authority) enter(ctx context.Context, by actor.Actor, q Request, then f
 		return Application{}, fmt.Errorf("apply for %q: %w", p.Name, err)
 	}
 	return app, nil
+}
+
+// maxOpen is how many applications somebody without duties may have open, each of which may have MaxKept octets of evidence.
+const maxOpen = 200
+
+// roomFor refuses one more open application of somebody who has too many. Those who enter them for others have no such bound.
+func roomFor(r R, by actor.Actor, app Application) error {
+	if app.State == Approved || by.Capacity == actor.System || by.Is(actor.RoleRegistrar) || by.Is(actor.RoleCertificateUser) {
+		return nil
+	}
+	n, err := r.OpenApplications(by.String(), maxOpen)
+	if err == nil && n >= maxOpen {
+		err = ErrOpen.With("%s has %d open applications", by, n)
+	}
+	return err
 }
 
 // newApplication is an application to be submitted, before anything of the request was looked at.
@@ -133,6 +151,9 @@ func (a *Authority) completed(ctx context.Context, by actor.Actor, app *Applicat
 		app.State, app.DecidedAt = Approved, a.Now().UTC()
 	}
 	parent, _ := a.newestIssuer(p.Issuer)
+	if parent == nil && externalName(p) == "" {
+		return nil, ErrNoIssuer.With("issuer %q of profile %q", p.Issuer, p.Name)
+	}
 	prepared, err := a.prepare(draftOf(p, request, holder, *app), parent)
 	if err == nil {
 		err = a.replaces(ctx, *app, prepared)

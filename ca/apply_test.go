@@ -110,6 +110,30 @@ func TestEveryStateTakesTheActsThatItShould(t *testing.T) {
 	})
 }
 
+// Drafts and their evidence take room, so that nobody without duties has them without end.
+func TestOpenApplicationsAreBounded(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		draft := ca.Request{Profile: "person-sign", Holder: "p1", Draft: true}
+		var first ca.Application
+		for i := range 200 {
+			app, err := w.Apply(t.Context(), w.citizen, draft)
+			if err != nil {
+				t.Fatal(i, err)
+			}
+			first = app
+		}
+		if _, err := w.Apply(t.Context(), w.citizen, draft); !errors.Is(err, ca.ErrOpen) {
+			t.Errorf("one more draft: %v", err)
+		}
+		if _, err := w.Withdraw(t.Context(), w.citizen, first.ID, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Apply(t.Context(), w.citizen, draft); err != nil {
+			t.Errorf("after one was withdrawn: %v", err)
+		}
+	})
+}
+
 func TestADraftIsChangedSentBackAndKeepsWhatWasSaid(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()

@@ -28,6 +28,8 @@ var (
 		"This evidence cannot be attached. Give kind, media type, and the document or its SM3 and size.", "无法附加该材料。请提供材料种类、媒体类型，以及文件本身或其 SM3 与大小。")
 	ErrDocuments = fault.New(fault.Limited, "ca.evidence-size",
 		"This is more evidence than an application may have: 20 documents, each 8 MiB, 32 MiB together. Attach smaller ones, or the SM3 alone.", "证明材料超出限制：最多 20 份，每份 8 MiB，合计 32 MiB。请附较小的文件，或仅附 SM3。")
+	ErrOpen = fault.New(fault.Limited, "ca.open-applications",
+		"You have 200 applications that are not decided. Withdraw those that you do not need, or wait for the officers.", "您有 200 份申请尚未办结。请撤回不需要的申请，或等待审核。")
 	ErrState = fault.New(fault.Conflict, "ca.state",
 		"The application is not in a state that allows this; look at it again.", "该申请当前状态不允许此操作，请刷新后查看。")
 	ErrRevoked = fault.New(fault.Conflict, "ca.revoked",
@@ -36,6 +38,9 @@ var (
 		"Give one of the reasons that a certificate can be revoked for.", "请从可选的吊销原因中选择一个。")
 	ErrIssuer = fault.New(fault.Unavailable, "ca.issuer",
 		"The issuing authority cannot sign now. Try again later; your application is kept.", "签发机构暂时无法签名，请稍后再试；您的申请已保留。")
+	ErrNoIssuer = fault.New(fault.Conflict, "ca.no-issuer",
+		"There is no authority here that issues under this profile. Choose another profile, or have the operator name the authority in the configuration (authorities:).",
+		"本系统没有签发此类证书的机构。请选择其他模板，或请运维人员在配置（authorities:）中启用该机构。")
 	ErrCrowded = fault.New(fault.Unavailable, "ca.crowded",
 		"Too many certificates are being issued at this moment. Try again in a few seconds.", "当前签发请求过多，请几秒后再试。")
 	ErrOffline = fault.New(fault.Unavailable, "ca.offline",

@@ -68,6 +68,9 @@ func (a *Authority) certifyNew(ctx context.Context, profile *Profile, i *issuanc
 		return err
 	}
 	i.store = func(w *together) error {
+		if err := roomFor(w, i.by, i.app); err != nil {
+			return err
+		}
 		if err := w.AddApplication(i.app); err != nil {
 			return err
 		}

@@ -73,6 +73,8 @@ type ApplicationR interface {
 	ApplicationByKey(maker, key string) (Application, error)
 	// Applications lists newest first, at most f.Limit, after the position that f names.
 	Applications(f ApplicationFilter) ([]Application, error)
+	// OpenApplications counts a maker's drafts and submitted ones, to at most limit.
+	OpenApplications(maker string, limit int) (int, error)
 }
 
 // ApplicationFilter narrows a list; zero fields do not.

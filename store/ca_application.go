@@ -42,6 +42,11 @@ func (t caTx) ApplicationByKey(maker, key string) (ca.Application, error) {
 	return a, caMissing(err, "application of %s with key %q", maker, key)
 }
 
+func (t caTx) OpenApplications(maker string, limit int) (n int, err error) {
+	err = t.one([]any{&n}, `SELECT count(*) FROM (SELECT 1 FROM ca_application WHERE maker = $1 AND state IN ('draft', 'submitted') LIMIT $2) AS found`, maker, limit)
+	return n, err
+}
+
 func (t caTx) Applications(f ca.ApplicationFilter) ([]ca.Application, error) {
 	before, to := int64(1)<<62, int64(1)<<62
 	if !f.Before.IsZero() {
