@@ -103,6 +103,9 @@ func (a *Authority) Ladder(profile string) ([]*certs.Certificate, error) {
 	var chain []*certs.Certificate
 	for i != nil && len(chain) < 10 {
 		chain = append(chain, i.cert)
+		if i.Subordinate() {
+			return append(chain, a.chainAbove(i.cert)...), nil
+		}
 		if i.Parent == i.Name {
 			return chain, nil
 		}

@@ -50,7 +50,11 @@ func TestASuperiorThatRevokesUsIsObeyed(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, csr := newCSR(t)
-			_, err := w.Issue(ctx, w.citizen, w.approved(csr).ID)
+			app := w.approved(csr)
+			if all, err := w.Ladder(app.Profile); err != nil || len(all) != 3 || !slices.Equal(all[2].Raw, root.Raw) {
+				t.Errorf("%d certificates above what is issued: %v", len(all), err)
+			}
+			_, err := w.Issue(ctx, w.citizen, app.ID)
 			if (err != nil) != (want != nil) || !errors.Is(err, want) {
 				t.Errorf("%s: %v", what, err)
 			}
