@@ -70,6 +70,17 @@ func TestCertificatesOfTheHouseAreForTheSystemAlone(t *testing.T) {
 	})
 }
 
+// A profile of an authority that is made on demand is offered by the program, and taken up only where there is that authority.
+func TestNothingIsAppliedForWithoutItsAuthority(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.Profiles["person-sign"].Issuer = "issuing-p256"
+		_, csr := newCSR(t)
+		if app, err := w.Apply(t.Context(), w.citizen, ca.Request{Profile: "person-sign", Holder: "p1", CSR: csr}); !errors.Is(err, ca.ErrNoIssuer) {
+			t.Errorf("%+v, %v", app, err)
+		}
+	})
+}
+
 // To revoke is for ever, and a date of invalidity in the past voids what was signed before: a post without duties in it
 // does not suffice.
 func TestAPostAloneDoesNotRevokeTheOrganisationsCertificates(t *testing.T) {
