@@ -436,7 +436,7 @@ func TestALostKeyTakesAllItsCertificatesAlong(t *testing.T) {
 		if !slices.ContainsFunc(ended.Revoked, func(r ca.Revocation) bool { return bytes.Equal(r.Serial, reserved) }) && len(ended.Revoked) != 4 {
 			t.Errorf("what was reserved for the key is not voided: %d revoked", len(ended.Revoked))
 		}
-		if _, err := w.Issue(t.Context(), officer, underWay.ID); !errors.Is(err, ca.ErrKeyUsed) {
+		if _, err := w.Issue(t.Context(), officer, underWay.ID); !errors.Is(err, ca.ErrBlocked) {
 			t.Errorf("an approved application for the lost key was issued: %v", err)
 		}
 		if _, err := w.Apply(t.Context(), w.citizen, ca.Request{Profile: "person-sign", Holder: "p1", CSR: csr}); !errors.Is(err, ca.ErrBlocked) {
