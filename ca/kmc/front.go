@@ -45,6 +45,8 @@ type Facts interface {
 	Standing(ctx context.Context, a Approval) (bool, error)
 	// Officers counts the persons who hold the role of recovery officer.
 	Officers(ctx context.Context) (int, error)
+	// Represents tells whether a person may act for a holder other than in office.
+	Represents(ctx context.Context, person, holder string) (bool, error)
 }
 
 // Front is the authority's side of the counter: it adds its Facts to what people ask of the centre.
@@ -102,8 +104,21 @@ func (f *Front) Recoveries(ctx context.Context, by actor.Actor, q RecoveryFilter
 	return f.recoveries.Recoveries(ctx, by, q)
 }
 
-// Decide is Desk.Decide.
+// Decide is Desk.Decide. Nobody decides on the keys of an entity that he or she represents when not in office.
 func (f *Front) Decide(ctx context.Context, by actor.Actor, id string, approve bool, reason string) (Recovery, error) {
+	r, err := f.recoveries.Recovery(ctx, by, id)
+	if err != nil {
+		return Recovery{}, err
+	}
+	if by.Subject != "" {
+		own, err := f.facts.Represents(ctx, by.Subject, r.Subject)
+		if err != nil {
+			return Recovery{}, err
+		}
+		if own {
+			return Recovery{}, actor.ErrSameActor.With("%s would decide on the keys of %s, which is %s's own", by, r.Subject, by)
+		}
+	}
 	n, err := f.facts.Officers(ctx)
 	if err != nil {
 		return Recovery{}, err

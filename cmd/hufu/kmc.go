@@ -157,6 +157,10 @@ func (f keyFacts) Standing(ctx context.Context, a kmc.Approval) (bool, error) {
 	return false, nil
 }
 
+func (f keyFacts) Represents(ctx context.Context, person, holder string) (bool, error) {
+	return directory{f.s.identity}.Represents(ctx, person, holder)
+}
+
 func (f keyFacts) Officers(ctx context.Context) (int, error) {
 	return f.s.db.Holders(ctx, actor.RoleRecoveryOfficer)
 }
