@@ -15,7 +15,6 @@ import (
 	"hufu/internal/actor"
 	"hufu/internal/fault"
 	"hufu/internal/outbound"
-	"hufu/store"
 )
 
 // callAuthorities is the client for the lists and services of other authorities. A list may be as large as ca takes.
@@ -103,12 +102,9 @@ func (s *server) foreignNotes(ctx context.Context) (all []note) {
 
 // checkForeignLists tells the doctor's reader the age of each.
 func checkForeignLists(con *console, cfg Config, tell func(string, error)) {
-	if databaseFile(cfg) != nil {
-		return // the line about the database has said so
-	}
-	db, err := store.Open(con.ctx, cfg.dsn(), store.Options{})
-	if err != nil {
-		return
+	db := examined(con, cfg)
+	if db == nil {
+		return // the line about the database has said why
 	}
 	defer db.Close()
 	now := time.Now()

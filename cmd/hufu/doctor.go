@@ -98,3 +98,15 @@ func retryJobs(ctx context.Context, cfg Config, out io.Writer) error {
 	}
 	return nil
 }
+
+// examined opens the database for looking at, if it is there and opens.
+func examined(con *console, cfg Config) *store.DB {
+	if databaseFile(cfg) != nil {
+		return nil
+	}
+	db, err := store.Open(con.ctx, cfg.dsn(), store.Options{})
+	if err != nil {
+		return nil
+	}
+	return db
+}

@@ -128,18 +128,15 @@ func checkCentre(con *console, cfg Config, tell func(string, error)) {
 		tell("key management centre "+cfg.KMC.URL, err)
 		return
 	}
-	if databaseFile(cfg) != nil {
-		return // the line about the database has said so
-	}
-	db, err := store.Open(con.ctx, cfg.dsn(), store.Options{})
-	if err != nil {
-		return
+	db := examined(con, cfg)
+	if db == nil {
+		return // the line about the database has said why
 	}
 	defer db.Close()
 	if db.CheckVersion(con.ctx) != nil {
 		return
 	}
-	err = db.KMC().View(con.ctx, func(r kmc.R) error {
+	err := db.KMC().View(con.ctx, func(r kmc.R) error {
 		clients, err := r.Clients()
 		for _, c := range clients {
 			held, pool, err := r.Count(c.Name)

@@ -8,7 +8,6 @@ import (
 
 	"hufu/ca"
 	"hufu/internal/fault"
-	"hufu/store"
 )
 
 var (
@@ -64,12 +63,9 @@ func (s *server) warnOfRootLists(ctx context.Context) error {
 
 // checkRootLists tells the doctor's reader the same.
 func checkRootLists(con *console, cfg Config, tell func(string, error)) {
-	if databaseFile(cfg) != nil {
-		return // the line about the database has said so
-	}
-	db, err := store.Open(con.ctx, cfg.dsn(), store.Options{})
-	if err != nil {
-		return
+	db := examined(con, cfg)
+	if db == nil {
+		return // the line about the database has said why
 	}
 	defer db.Close()
 	lists, err := ca.OfflineLists(con.ctx, db.CA(), time.Now())

@@ -10,7 +10,6 @@ import (
 
 	"hufu/ca"
 	"hufu/internal/fault"
-	"hufu/store"
 )
 
 // Status is how the status of certificates is told.
@@ -146,12 +145,9 @@ func (s *server) statusNotes(ctx context.Context) (all []note) {
 
 // checkLists tells the doctor's reader which lists nobody renews. A server that does not run renews none.
 func checkLists(con *console, cfg Config, tell func(string, error)) {
-	if databaseFile(cfg) != nil {
-		return // the line about the database has said so
-	}
-	db, err := store.Open(con.ctx, cfg.dsn(), store.Options{})
-	if err != nil {
-		return
+	db := examined(con, cfg)
+	if db == nil {
+		return // the line about the database has said why
 	}
 	defer db.Close()
 	late, err := ca.LateLists(con.ctx, db.CA(), time.Now())
