@@ -3,6 +3,7 @@ package enrol
 import (
 	"context"
 	"encoding/asn1"
+	"errors"
 	"slices"
 
 	"hufu/ca"
@@ -120,19 +121,21 @@ func (s *Service) proceed(ctx context.Context, x *exchange, t Transaction, app c
 	response := cmp.Response{ID: t.RequestID}
 	switch app.State {
 	case ca.Submitted:
-		after.State, after.Due = Waiting, s.Now().UTC().Add(waitTime)
-		response.Status = cmp.StatusInfo{Status: cmp.Waiting, Text: []string{"An officer decides on the application; poll.", "申请正在审核，请稍后查询。"}}
-		return reply{body: replyBody(t, nil, response), from: from, after: &after}, nil
+		return s.waits(x, t, app.ID), nil
 	case ca.Approved, ca.Issued, ca.Delivered:
 	default:
 		after.State = Refused
 		response.Status = statusOf(cmp.NotAuthorized, ErrRejected)
 		return reply{body: replyBody(t, nil, response), from: from, after: &after}, nil
 	}
-	app, err := s.issue(ctx, &t, app)
+	made, err := s.issue(ctx, &t, app)
+	if errors.Is(err, ca.ErrWaits) {
+		return s.waits(x, t, app.ID), nil
+	}
 	if err != nil {
 		return reply{}, err
 	}
+	app = made
 	out, err := s.granted(ctx, x, t, app)
 	if err != nil {
 		return reply{}, err
@@ -144,6 +147,25 @@ func (s *Service) proceed(ctx context.Context, x *exchange, t Transaction, app c
 	}
 	out.from, out.after = t.State, &after
 	return out, nil
+}
+
+// waits is the answer while an officer, here or at an external authority, has not decided.
+func (s *Service) waits(x *exchange, t Transaction, application string) reply {
+	after := t
+	after.Application = application
+	if t.State != Waiting {
+		after.State, after.Due = Waiting, s.Now().UTC().Add(waitTime)
+	}
+	out := reply{from: t.State, after: &after}
+	if x.message.Body.Kind == cmp.PollReq {
+		out.body = cmp.Body{Kind: cmp.PollRep, Polls: []cmp.Poll{{
+			ID: t.RequestID, After: int64(s.PollTime.Seconds()), Reason: []string{"An officer decides on the application.", "申请正在审核。"},
+		}}}
+		return out
+	}
+	status := cmp.StatusInfo{Status: cmp.Waiting, Text: []string{"An officer decides on the application; poll.", "申请正在审核，请稍后查询。"}}
+	out.body = replyBody(t, nil, cmp.Response{ID: t.RequestID, Status: status})
+	return out
 }
 
 func replyBody(t Transaction, pubs [][]byte, r cmp.Response) cmp.Body {
@@ -195,10 +217,7 @@ func (s *Service) handlePoll(ctx context.Context, x *exchange) (reply, error) {
 	if app.State != ca.Submitted {
 		return s.proceed(ctx, x, t, app)
 	}
-	after := t
-	return reply{from: t.State, after: &after, body: cmp.Body{Kind: cmp.PollRep, Polls: []cmp.Poll{{
-		ID: t.RequestID, After: int64(s.PollTime.Seconds()), Reason: []string{"An officer decides on the application.", "申请正在审核。"},
-	}}}}, nil
+	return s.waits(x, t, t.Application), nil
 }
 
 // follows returns the transaction of a message that is not the first: it must answer our last one.

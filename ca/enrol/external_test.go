@@ -14,6 +14,7 @@ import (
 	"hufu/ca/enrol"
 	"hufu/ca/kmc/kmctest"
 	"hufu/certs"
+	"hufu/certs/cmp"
 	"hufu/internal/actor"
 	"hufu/store"
 	"hufu/store/storetest"
@@ -339,4 +340,42 @@ func (f *front) endsThereToo(t *testing.T, w *world) {
 	if all := w.certificatesOf("e2", "watched"); len(all) != 0 {
 		t.Errorf("%d certificates for one whose application was refused", len(all))
 	}
+}
+
+// TestADeviceWaitsForTheExternalOfficer: a device that enrols here polls until the other installation's officer has agreed.
+func TestADeviceWaitsForTheExternalOfficer(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		server := httptest.NewServer(w.Handler())
+		defer server.Close()
+		storetest.EachWith(t, store.Options{}, func(t *testing.T, db *store.DB) {
+			f := newFront(t, w, db)
+			f.enterAsClient(t, w, server.URL)
+			service, err := enrol.New(enrol.Config{Store: db.Enrol(), CA: f.Authority, Now: func() time.Time { return w.now }, Rate: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			here := &world{Service: service, t: t, db: db, now: w.now}
+			x := here.begin(bySecret(here.secret(enrol.Order{Profile: "outside", Holder: "e1"})), true)
+			m, err := here.ask(x, "", request(t, cmp.P10CR, newKey(t, "sm2"), certs.RequestMessageOptions{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := m.Granted(); !errors.Is(err, cmp.ErrWaiting) {
+				t.Fatalf("before anybody decided: %v", err)
+			}
+			poll := cmp.Body{Kind: cmp.PollReq, Polls: []cmp.Poll{{ID: -1}}}
+			for range 2 {
+				if m, err = here.ask(x, "", poll); err != nil || m.Body.Kind != cmp.PollRep {
+					t.Fatalf("polled: kind %d, %v", m.Body.Kind, err)
+				}
+			}
+			f.decide(t, w, true)
+			if m, err = here.ask(x, "", poll); err != nil {
+				t.Fatal(err)
+			}
+			if cert, _, err := m.Granted(); err != nil || cert.Subject.CommonName() != "水务一号站" {
+				t.Errorf("after the officer agreed: %v", err)
+			}
+		})
+	})
 }
