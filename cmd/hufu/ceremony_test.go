@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -375,12 +376,15 @@ func TestTheRootsListIsToldInTime(t *testing.T) {
 	}
 	s := r.open()
 	defer s.Close()
-	if n := s.notes(t.Context()); len(n) != 0 {
+	ofLists := func() []note { // nobody fills the key pool here, which is told too
+		return slices.DeleteFunc(s.notes(t.Context()), func(n note) bool { return n.Code == "kmc-pool" })
+	}
+	if n := ofLists(); len(n) != 0 {
 		t.Errorf("a fresh list is told of: %+v", n)
 	}
 	for days, code := range map[int]string{270: "root-list", 401: "root-list-over"} {
 		s.now = func() time.Time { return time.Now().AddDate(0, 0, days) }
-		if n := s.notes(t.Context()); len(n) != 1 || n[0].Code != code || n[0].About != "root" || n[0].Until.IsZero() || n[0].ZH == "" {
+		if n := ofLists(); len(n) != 1 || n[0].Code != code || n[0].About != "root" || n[0].Until.IsZero() || n[0].ZH == "" {
 			t.Errorf("after %d days: %+v", days, n)
 		}
 	}
@@ -398,11 +402,11 @@ func TestTheRootsListIsToldInTime(t *testing.T) {
 	if out := doctor(); out != "" || len(told) != 0 {
 		t.Errorf("the doctor says %q, %q of a fresh list", out, told)
 	}
-	r.sql(`UPDATE ca_list SET this_update = this_update - 300 * 86400000000, next_update = next_update - 300 * 86400000000 WHERE issuer = 'root'`)
+	r.sql(`UPDATE ca_list_state SET this_update = this_update - 300 * 86400000000, next_update = next_update - 300 * 86400000000 WHERE issuer = 'root'`)
 	if out := doctor(); !strings.Contains(out, "note   list of \"root\"") || len(told) != 0 {
 		t.Errorf("the doctor says %q, %q of one that is due", out, told)
 	}
-	r.sql(`UPDATE ca_list SET next_update = 1 WHERE issuer = 'root'`)
+	r.sql(`UPDATE ca_list_state SET next_update = 1 WHERE issuer = 'root'`)
 	if doctor(); len(told) != 1 {
 		t.Errorf("the doctor blames %q", told)
 	}

@@ -42,6 +42,9 @@ func (c *initCommand) Run(con *console) error {
 		return err
 	}
 	err = c.tell(con, s)
+	if err == nil && s.ca != nil {
+		err = s.ca.Refresh(con.ctx) // what is certified from now on has its lists
+	}
 	if err == nil && c.Subordinate != "" {
 		err = s.writeRequest(con.ctx, c.Subordinate, con.out)
 	}
