@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -143,7 +144,8 @@ func (s *server) statusNotes(ctx context.Context) (all []note) {
 	return all
 }
 
-// checkLists tells the doctor's reader which lists nobody renews. A server that does not run renews none.
+// checkLists tells the doctor's reader which lists nobody renews. A server that does not run renews none. What a running one
+// has never made, statusNotes tells.
 func checkLists(con *console, cfg Config, tell func(string, error)) {
 	db := examined(con, cfg)
 	if db == nil {
@@ -154,8 +156,9 @@ func checkLists(con *console, cfg Config, tell func(string, error)) {
 	if err != nil {
 		return // so did it of its schema
 	}
+	late = slices.DeleteFunc(late, func(l ca.LateList) bool { return l.Until.IsZero() }) // a server that has never run has made none
 	for _, l := range late {
-		if f := lateList(l); l.Over && !l.Until.IsZero() { // a server that has never run has made none
+		if f := lateList(l); l.Over {
 			tell("revocation list "+listName(l), f)
 		} else {
 			_, _ = io.WriteString(con.out, "note   "+oneLine(f)+"\n")
