@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -144,8 +143,7 @@ func (s *server) statusNotes(ctx context.Context) (all []note) {
 	return all
 }
 
-// checkLists tells the doctor's reader which lists nobody renews. A server that does not run renews none. What a running one
-// has never made, statusNotes tells.
+// checkLists tells the doctor's reader which lists nobody renews. A server that does not run renews none.
 func checkLists(con *console, cfg Config, tell func(string, error)) {
 	db := examined(con, cfg)
 	if db == nil {
@@ -156,9 +154,8 @@ func checkLists(con *console, cfg Config, tell func(string, error)) {
 	if err != nil {
 		return // so did it of its schema
 	}
-	late = slices.DeleteFunc(late, func(l ca.LateList) bool { return l.Until.IsZero() }) // a server that has never run has made none
 	for _, l := range late {
-		if f := lateList(l); l.Over {
+		if f := lateList(l); l.Over && !l.Until.IsZero() { // a server that has never run has made none
 			tell("revocation list "+listName(l), f)
 		} else {
 			_, _ = io.WriteString(con.out, "note   "+oneLine(f)+"\n")
