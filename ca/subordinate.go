@@ -67,7 +67,8 @@ func (a *Authority) Subordinates(ctx context.Context, by actor.Actor) (out []Sub
 	return out, err
 }
 
-// IsSubordinate tells whether this installation is to stand, or stands, under a superior's root and has none of its own.
+// IsSubordinate tells whether this installation is to stand, or stands, under a superior's root and has none of its own. It
+// stays so when its only request is withdrawn: a start must not make a root that nobody asked for.
 func (a *Authority) IsSubordinate(ctx context.Context) (is bool, err error) {
 	names, _ := a.Issuers()
 	if slices.ContainsFunc(names, func(name string) bool { return a.issuer(name).Parent == name }) {
@@ -75,7 +76,7 @@ func (a *Authority) IsSubordinate(ctx context.Context) (is bool, err error) {
 	}
 	err = a.Store.View(ctx, func(r R) error {
 		all, err := r.Motions(MotionSubordinate, "", "", 100)
-		is = slices.ContainsFunc(all, func(m Motion) bool { return m.State != MotionWithdrawn })
+		is = len(all) > 0
 		return err
 	})
 	return is, err

@@ -398,3 +398,27 @@ func TestOpensslAsSuperior(t *testing.T) {
 		})
 	}
 }
+
+// TestNoRootAfterTheOnlyRequestWasWithdrawn: the next start waits for another request, and makes no root of its own.
+func TestNoRootAfterTheOnlyRequestWasWithdrawn(t *testing.T) {
+	eachFresh(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		s, err := w.RequestSubordinate(ctx, super1, "issuing", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.WithdrawSubordinate(ctx, super1, s.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.open()
+		if err := w.Bootstrap(ctx, actor.ForSystem("start")); err != nil {
+			t.Fatal(err)
+		}
+		if names, _ := w.Issuers(); len(names) != 0 {
+			t.Errorf("the start made %v", names)
+		}
+		if _, err := w.RequestSubordinate(ctx, super1, "issuing", false); err != nil {
+			t.Errorf("no further request: %v", err)
+		}
+	})
+}
