@@ -30,8 +30,8 @@ var (
 		"The external authority issued another certificate than was asked for, and was told to revoke it. Settle with it why, then apply anew.",
 		"外部机构签发的证书与申请不符，已要求其吊销。请与该机构查明原因后重新申请。")
 	ErrExternalEntry = fault.New(fault.Invalid, "ca.external-entry",
-		"The external authority cannot be entered so. Give a name, an https address, its certificate and that of our key.",
-		"外部机构信息有误。请填写名称、https 地址、其证书以及本方密钥的证书。")
+		"The external authority cannot be entered so. Give a name, an http or https address, its certificate and that of our key.",
+		"外部机构信息有误。请填写名称、http 或 https 地址、其证书以及本方密钥的证书。")
 	ErrWaits = fault.New(fault.Unavailable, "ca.external-waits",
 		"The external authority has not decided yet. The answer is fetched when it is there.", "外部机构尚未作出决定，结果将自动获取。")
 )
