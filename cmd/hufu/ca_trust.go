@@ -82,14 +82,14 @@ func (s *server) foreignNotes(ctx context.Context) (all []note) {
 		return nil
 	}
 	revoked, err := s.ca.RevokedAuthorities(ctx)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		s.log.Error("the state of authorities cannot be read", "error", err)
 	}
 	for _, name := range revoked {
 		all = append(all, note{Code: errAuthorityRevoked.Code, About: name, ZH: errAuthorityRevoked.Text.ZH, EN: errAuthorityRevoked.Text.EN})
 	}
 	lists, err := ca.ForeignStatuses(ctx, s.db.CA(), s.now())
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		s.log.Error("lists of other authorities cannot be read", "error", err)
 	}
 	for _, l := range lists {

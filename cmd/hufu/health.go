@@ -172,7 +172,9 @@ func (s *server) ready(ctx context.Context) (readiness, bool) {
 		r.Device, well = "failed", false
 	}
 	if err := s.db.Health(ctx); err != nil {
-		s.log.Error("not ready", "part", "database", "error", err)
+		if ctx.Err() == nil { // else whoever asked has gone
+			s.log.Error("not ready", "part", "database", "error", err)
+		}
 		r.Database, well = "failed", false
 	}
 	if well {

@@ -130,7 +130,7 @@ func (s *server) statusNotes(ctx context.Context) (all []note) {
 		return nil
 	}
 	late, err := ca.LateLists(ctx, s.db.CA(), s.now())
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		s.log.Error("revocation lists cannot be read", "error", err)
 	}
 	for _, l := range late {
