@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,6 +21,7 @@ import (
 	"hufu/identity/login"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
+	"hufu/internal/limit"
 	"hufu/keys"
 	"hufu/licence"
 	"hufu/oidc"
@@ -84,8 +84,8 @@ type API struct {
 	groups  []noun
 	spec    *huma.OpenAPI
 	mux     *http.ServeMux
-	byIP    *limiter
-	byOwner *limiter
+	byIP    *limit.Callers
+	byOwner *limit.Callers
 	bodies  *places // of those with a token
 	strange *places // of those without
 	handler http.Handler
@@ -109,8 +109,9 @@ func New(c Config) (*API, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	speakProblems()
+	rate := c.Rate.fill()
 	a := &API{
-		Config: c, mux: http.NewServeMux(), byIP: newLimiter(c.Rate, c.Now), byOwner: newLimiter(c.Rate, c.Now),
+		Config: c, mux: http.NewServeMux(), byIP: limit.New(limit.Rate(rate), c.Now), byOwner: limit.New(limit.Rate(rate), c.Now),
 		bodies: newPlaces(), strange: newPlaces(),
 	}
 	h := humago.New(a.mux, a.humaConfig())
@@ -158,17 +159,4 @@ func peerIP(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
-}
-
-// network is what an address is limited by: itself, or its /64, of which one caller has many.
-func network(ip string) string {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil {
-		return ip
-	}
-	if addr = addr.Unmap().WithZone(""); addr.Is4() {
-		return addr.String()
-	}
-	p, _ := addr.Prefix(64)
-	return p.String()
 }

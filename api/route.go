@@ -14,6 +14,7 @@ import (
 
 	"hufu/internal/actor"
 	"hufu/internal/fault"
+	"hufu/internal/limit"
 	"hufu/oidc"
 )
 
@@ -156,7 +157,7 @@ func (a *API) admit(r *route) func(huma.Context, func(huma.Context)) {
 		if c.actor.Capacity != actor.Nobody {
 			rates, caller, bodies, cost = a.byOwner, c.actor.Client+" "+c.actor.Subject, a.bodies, r.serve.cost
 		}
-		if wait := rates.take(caller, cost); wait > 0 {
+		if wait := rates.Take(caller, cost); wait > 0 {
 			a.tooMany(c.w, c.r, wait)
 			return
 		}
@@ -228,7 +229,7 @@ func (a *API) enter(next http.Handler) http.Handler {
 		h.Set("Vary", "Accept, Accept-Language, Authorization")
 		begun := &watched{ResponseWriter: w}
 		w = begun
-		c := &call{api: a, w: w, method: r.Method, path: r.URL.Path, lang: languageOf(r), network: network(a.RemoteIP(r))}
+		c := &call{api: a, w: w, method: r.Method, path: r.URL.Path, lang: languageOf(r), network: limit.Network(a.RemoteIP(r))}
 		c.r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		defer func() {
 			if v := recover(); v != nil {
@@ -239,7 +240,7 @@ func (a *API) enter(next http.Handler) http.Handler {
 				a.write(w, p)
 			}
 		}()
-		if wait := a.byIP.take(c.network, 1); wait > 0 {
+		if wait := a.byIP.Take(c.network, 1); wait > 0 {
 			a.tooMany(w, c.r, wait)
 			return
 		}

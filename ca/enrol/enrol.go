@@ -10,6 +10,7 @@ import (
 
 	"hufu/ca"
 	"hufu/internal/actor"
+	"hufu/internal/limit"
 )
 
 // Config is what a Service is made of; every field must be set but those marked optional.
@@ -31,8 +32,8 @@ type Config struct {
 // Service lets machines enrol. It is safe for concurrent use.
 type Service struct {
 	Config
-	byAddress *limiter
-	byWhom    *limiter
+	byAddress *limit.Callers
+	byWhom    *limit.Callers
 	deriving  chan struct{} // holds one for each MAC being checked
 }
 
@@ -58,7 +59,8 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{Config: c, byAddress: newLimiter(c.Rate, c.Now), byWhom: newLimiter(c.Rate, c.Now), deriving: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}, nil
+	rate := limit.Rate{PerSecond: c.Rate, Burst: int(max(1, 10*c.Rate))}
+	return &Service{Config: c, byAddress: limit.New(rate, c.Now), byWhom: limit.New(rate, c.Now), deriving: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}, nil
 }
 
 // Handler serves /.well-known/cmp and /.well-known/est/.
@@ -70,7 +72,7 @@ func (s *Service) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if wait := s.byAddress.take(network(s.RemoteIP(r))); wait > 0 {
+		if wait := s.byAddress.Take(limit.Network(s.RemoteIP(r)), 1); wait > 0 {
 			refuseHTTP(w, r, ErrLimited.With("address %s", s.RemoteIP(r)), wait)
 			return
 		}

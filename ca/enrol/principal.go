@@ -46,7 +46,7 @@ func (s *Service) show(ctx context.Context, der []byte) (principal, error) {
 		return principal{}, err
 	}
 	p := principal{whom: "certificate:" + shown.Certificate.SerialHex(), shown: &shown}
-	if s.byWhom.take(p.whom) > 0 {
+	if s.byWhom.Take(p.whom, 1) > 0 {
 		return p, ErrLimited.With("certificate %s", p.whom)
 	}
 	if !slices.Contains(shown.Certificate.ExtKeyUsage, certs.OIDCMCRA) {

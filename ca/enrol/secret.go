@@ -143,7 +143,7 @@ func (s *Service) check(ctx context.Context, reference string, try func(value st
 	if len(reference) > maxReference {
 		return Secret{}, ErrSecret.With("a reference of %d octets", len(reference))
 	}
-	if s.byWhom.take("secret:"+reference) > 0 {
+	if s.byWhom.Take("secret:"+reference, 1) > 0 {
 		return Secret{}, ErrLimited.With("reference %q", reference)
 	}
 	var secret Secret
