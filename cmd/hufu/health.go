@@ -81,18 +81,22 @@ func (w *watch) question(ctx context.Context, p *part, told chan struct{}) {
 	defer cancel()
 	said := make(chan error, 1)
 	go func() { said <- p.health(ctx) }()
+	free := func() { // the next who asks puts a question of its own
+		p.mu.Lock()
+		p.busy = false
+		p.mu.Unlock()
+	}
 	select {
 	case err := <-said:
 		w.note(p, err)
-		said <- nil
+		free()
+		close(told)
 	case <-ctx.Done():
 		w.note(p, hsm.ErrUnavailable.With("%s said nothing in %s", p.name, healthTime))
+		close(told)
+		<-said
+		free()
 	}
-	close(told)
-	<-said
-	p.mu.Lock()
-	p.busy = false
-	p.mu.Unlock()
 }
 
 func (w *watch) note(p *part, err error) {
