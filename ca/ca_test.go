@@ -644,7 +644,7 @@ func TestTheTrustBundleCountsUpAndNamesTheOneBefore(t *testing.T) {
 		}
 		source := factSource{Seals: []bundle.StatusEntry{{ID: "33010000000001", State: bundle.Active, Since: start}}}
 		var last *bundle.Info
-		for n := uint64(1); n <= 2; n++ {
+		for n := uint64(start.UnixMilli()); n <= uint64(start.UnixMilli())+1; n++ {
 			if _, err := w.PublishBundle(t.Context(), source); err != nil {
 				t.Fatal(err)
 			}

@@ -207,7 +207,7 @@ func TestDeltasAmendEveryListInForce(t *testing.T) {
 				t.Errorf("%s: %s, want %s", name, got, want)
 			}
 		}
-		if delta := w.crl("issuing/0-delta.crl"); delta.BaseNumber.Int64() < 3 {
+		if delta := w.crl("issuing/0-delta.crl"); delta.BaseNumber.Cmp(published[2].Number) < 0 {
 			t.Errorf("the base is still %s", delta.BaseNumber)
 		}
 	})
@@ -333,7 +333,7 @@ func TestTwoBuildersOnOneShard(t *testing.T) {
 		}
 		wg.Wait()
 		l, err := w.List(t.Context(), "issuing", 0)
-		if err != nil || l.Number != 6 || l.Claimed != 6 || reasonOf(w.crl("issuing/0.crl"), serial) != "superseded" {
+		if err != nil || l.Number != uint64(start.UnixMilli())+5 || l.Claimed != l.Number || reasonOf(w.crl("issuing/0.crl"), serial) != "superseded" {
 			t.Errorf("%+v, %v", l, err)
 		}
 	})
@@ -364,7 +364,7 @@ func TestALateBuilderIsDropped(t *testing.T) {
 		if !errors.Is(err, ca.ErrState) {
 			t.Errorf("the late one: %v", err)
 		}
-		if list := w.crl("issuing/0.crl"); reasonOf(list, serial) != "superseded" || list.Number.Int64() != 3 {
+		if list := w.crl("issuing/0.crl"); reasonOf(list, serial) != "superseded" || list.Number.Int64() != w.now.UnixMilli() {
 			t.Errorf("list %s, revoked %s", list.Number, reasonOf(list, serial))
 		}
 	})
@@ -435,11 +435,11 @@ func TestAFailedSignatureLeavesTheListInForce(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		w.keys.before = nil
-		if list := w.crl("issuing/0.crl"); list.Number.Int64() != 1 {
+		if list := w.crl("issuing/0.crl"); list.Number.Int64() != start.UnixMilli() {
 			t.Errorf("list %s", list.Number)
 		}
 		w.must(w.PublishLists(t.Context(), "issuing")) // at once: the claim was given back
-		if list := w.crl("issuing/full.crl"); list.Number.Int64() != 3 {
+		if list := w.crl("issuing/full.crl"); list.Number.Int64() != start.UnixMilli()+2 {
 			t.Errorf("list %s: the number of the failed one was given again", list.Number)
 		}
 	})

@@ -61,7 +61,8 @@ type ListW interface {
 	// EnsureList makes room for a shard that is new.
 	EnsureList(issuer string, shard int) error
 	// ClaimList gives the caller the next number, never given before, and the shard to itself until a time; false when
-	// another builder has it. A claim that reaches further than until comes from a clock that was wrong, and does not count.
+	// another builder has it. The number is the time in milliseconds since 1970, or one more than the last where that is
+	// higher: so it exceeds what was given before also in a database that has lost its newest rows. A claim that reaches further than until comes from a clock that was wrong, and does not count.
 	ClaimList(issuer string, shard int, now, until time.Time) (List, bool, error)
 	// HoldList prolongs a claim.
 	HoldList(l List, until time.Time) error

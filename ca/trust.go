@@ -34,6 +34,7 @@ type TrustBundle struct {
 	IssuedAt   time.Time
 	NextUpdate time.Time
 	Digest     string // SM3 of its JSON, hexadecimal: what the next one names as previous
+	Previous   string // digest of the one that it follows; only PutBundle reads it
 	Data       []byte
 }
 
@@ -45,7 +46,7 @@ type BundleR interface {
 
 // BundleW replaces it.
 type BundleW interface {
-	// PutBundle puts the next sequence number in the place of the one before, once: false when another node was faster.
+	// PutBundle puts a bundle in the place of the one that it follows, once: false when another node was faster.
 	PutBundle(b TrustBundle) (bool, error)
 }
 
@@ -56,7 +57,7 @@ const bundleLife = 7 * 24 * time.Hour
 const bundleID = "hufu"
 
 // PublishBundle gathers roots, intermediates, lists and the given facts into the next trust bundle, signs it under the
-// service "bundle" and keeps it. Sequence numbers count up by one.
+// service "bundle" and keeps it. Sequence numbers rise, see numberAfter.
 func (a *Authority) PublishBundle(ctx context.Context, source FactSource) (TrustBundle, error) {
 	facts, err := source.Facts(ctx)
 	if err != nil {
@@ -86,7 +87,7 @@ func (a *Authority) PublishBundle(ctx context.Context, source FactSource) (Trust
 		now = last.IssuedAt // the clock went back; the bundle must not
 	}
 	b := bundle.Bundle{
-		Version: bundle.Version, ID: bundleID, Sequence: last.Sequence + 1, Previous: last.Digest, IssuedAt: now, NextUpdate: now.Add(bundleLife),
+		Version: bundle.Version, ID: bundleID, Sequence: numberAfter(last.Sequence, now), Previous: last.Digest, IssuedAt: now, NextUpdate: now.Add(bundleLife),
 		Issuer: service.Certificate.Subject.CommonName(), PolicyVersion: "1",
 		Authorities: authorities, TimeStampers: [][]byte{tsa.Certificate.Raw}, Signers: facts.Signers,
 		CRLs: lists, Seals: facts.Seals, Licences: facts.Licences, Logs: facts.Logs,
@@ -99,7 +100,7 @@ func (a *Authority) PublishBundle(ctx context.Context, source FactSource) (Trust
 	if err != nil {
 		return TrustBundle{}, fmt.Errorf("read own trust bundle back: %w", err)
 	}
-	next := TrustBundle{Sequence: b.Sequence, IssuedAt: b.IssuedAt, NextUpdate: b.NextUpdate, Digest: info.Digest, Data: data}
+	next := TrustBundle{Sequence: b.Sequence, IssuedAt: b.IssuedAt, NextUpdate: b.NextUpdate, Digest: info.Digest, Previous: last.Digest, Data: data}
 	err = a.Store.Update(ctx, func(w W) error {
 		put, err := w.PutBundle(next)
 		if err == nil && !put {
@@ -216,4 +217,11 @@ func (a *Authority) serveBundleKey(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-pem-file")
 	_, _ = w.Write(certs.EncodePEM("PUBLIC KEY", cert.RawSPKI))
+}
+
+// numberAfter numbers what others remember the highest number of and refuse an older one: milliseconds since 1970, or one
+// more than the last where that is higher. A database that has lost its newest rows, as a replica that takes over can, so
+// never gives a number a second time; one that counts by ones would, and who saw the first would refuse or doubt what follows.
+func numberAfter(last uint64, now time.Time) uint64 {
+	return max(last+1, uint64(max(now.UnixMilli(), 0)))
 }

@@ -72,7 +72,7 @@ func (t caTx) Bundle() (b ca.TrustBundle, err error) {
 func (t caTx) PutBundle(b ca.TrustBundle) (bool, error) {
 	n, err := t.exec(`INSERT INTO ca_bundle (id, sequence, issued_at, next_update, digest, data) VALUES ('hufu', $1, $2, $3, $4, $5)
 		ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, issued_at = excluded.issued_at, next_update = excluded.next_update,
-			digest = excluded.digest, data = excluded.data WHERE ca_bundle.sequence = excluded.sequence - 1`,
-		int64(b.Sequence), micros(b.IssuedAt), micros(b.NextUpdate), b.Digest, b.Data)
+			digest = excluded.digest, data = excluded.data WHERE ca_bundle.digest = $6 AND ca_bundle.sequence < excluded.sequence`,
+		int64(b.Sequence), micros(b.IssuedAt), micros(b.NextUpdate), b.Digest, b.Data, b.Previous)
 	return n == 1, err
 }

@@ -49,9 +49,9 @@ func (t caTx) EnsureList(issuer string, shard int) error {
 }
 
 func (t caTx) ClaimList(issuer string, shard int, now, until time.Time) (ca.List, bool, error) {
-	claimed, err := list(t.tx, scanList, `UPDATE ca_list_state SET claimed = claimed + 1, leased_until = $4
+	claimed, err := list(t.tx, scanList, `UPDATE ca_list_state SET claimed = CASE WHEN claimed < $5 THEN $5 ELSE claimed + 1 END, leased_until = $4
 		WHERE issuer = $1 AND shard = $2 AND (leased_until <= $3 OR leased_until > $4) RETURNING `+caListColumns,
-		issuer, shard, micros(now), micros(until))
+		issuer, shard, micros(now), micros(until), now.UnixMilli())
 	if err != nil || len(claimed) == 0 {
 		return ca.List{}, false, err
 	}
