@@ -10,6 +10,7 @@ import (
 	"hufu/certs/bundle"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
+	"hufu/internal/gm"
 )
 
 var errPEM = fault.New(fault.Invalid, "api.pem",
@@ -101,6 +102,9 @@ type MotionView struct {
 	Entries  []string  `json:"entries,omitempty"`
 	Source   string    `json:"source,omitempty" doc:"Series of the foreign list"`
 	Sequence uint64    `json:"sequence,omitempty" doc:"Of the foreign list, or of the version that comes back"`
+	Signer   string    `json:"signer_sm3,omitempty" doc:"SM3 of the public key that signed the foreign list, hexadecimal"`
+	New      bool      `json:"new_source,omitempty" doc:"The series was not known: publishing pins its signer. Compare signer_sm3 with its publisher before approving"`
+	Left     []string  `json:"left_out,omitempty" doc:"Entries of the foreign list that are our own authorities"`
 
 	Differences []entryDifferenceView `json:"differences,omitempty"`
 }
@@ -123,7 +127,10 @@ func viewMotion(m ca.Motion) MotionView {
 
 func viewProposal(p ca.TrustProposal) MotionView {
 	v := viewMotion(p.Motion)
-	v.Source, v.Sequence = p.Source, p.Sequence
+	v.Source, v.Sequence, v.New, v.Left = p.Source, p.Sequence, p.New, p.Left
+	if len(p.Signer) > 0 {
+		v.Signer = hexOf(gm.SM3(p.Signer))
+	}
 	for _, c := range p.Changes {
 		if c.Put != nil {
 			v.Entries = append(v.Entries, c.Put.ID)

@@ -110,8 +110,8 @@ type TrustR interface {
 type TrustW interface {
 	// PutTrustList adds the next version, once: false when the sequence is taken.
 	PutTrustList(l StoredTrustList) (bool, error)
-	// PutTrustSource keeps a series: false when a later list of it was seen, or it has another signer.
-	PutTrustSource(s TrustSource) (bool, error)
+	// PutTrustSource keeps a series, once: false unless it is pinned to the same signer at sequence was; nil: not pinned at all.
+	PutTrustSource(s TrustSource, was *uint64) (bool, error)
 	// PutForeignList keeps a list. One that is older than what is there leaves DER and times and notes the try alone.
 	PutForeignList(l ForeignList) error
 	DropForeignList(url string) error

@@ -23,6 +23,8 @@ var (
 		"The list is not signed by the key that is known for its series. Compare the fingerprint with its publisher.", "该清单不是由其系列已登记的密钥签名。请与发布方核对指纹。")
 	ErrTrustRollback = fault.New(fault.Denied, "ca.trust-rollback",
 		"A newer list of this series was seen. Get the newest one from its publisher.", "已见过该系列的更新版本。请向发布方索取最新清单。")
+	ErrTrustOwn = fault.New(fault.Invalid, "ca.trust-own",
+		"This is an authority, or a list, of our own; it needs no entry and is never foreign. Leave it out.", "这是本机构自己的认证机构或清单，无需也不能作为外部条目列入。请将其去除。")
 	ErrTrustExpired = fault.New(fault.Denied, "ca.trust-expired",
 		"The trust list is past its end. Publish or get a new one.", "信任清单已过期。请发布或取得新的清单。")
 )
@@ -56,6 +58,9 @@ type trustContent struct {
 	Changes  []TrustChange `json:"changes"`
 	Source   string        `json:"source,omitempty"`   // series of the foreign list
 	Sequence uint64        `json:"sequence,omitempty"` // of the foreign list, or of our version that comes back
+	Signer   []byte        `json:"signer,omitempty"`   // of the foreign list: SubjectPublicKeyInfo
+	Pinned   *uint64       `json:"pinned,omitempty"`   // sequence that the series was pinned at before; nil: the series is new
+	Left     []string      `json:"left,omitempty"`     // entries of the foreign list that are our own authorities
 }
 
 // TrustProposal is a motion about the trust list with its content read.
@@ -64,6 +69,9 @@ type TrustProposal struct {
 	Changes  []TrustChange
 	Source   string
 	Sequence uint64
+	Signer   []byte   // of a foreign list: SubjectPublicKeyInfo
+	New      bool     // the series was not known: publishing pins its signer
+	Left     []string // entries of a foreign list that were left out, because they are our own authorities
 }
 
 func (m Motion) trust() (TrustProposal, error) {
@@ -71,7 +79,7 @@ func (m Motion) trust() (TrustProposal, error) {
 	if err := json.Unmarshal(m.Content, &c); err != nil {
 		return TrustProposal{}, fmt.Errorf("motion %s: %w", m.ID, err)
 	}
-	return TrustProposal{m, c.Changes, c.Source, c.Sequence}, nil
+	return TrustProposal{m, c.Changes, c.Source, c.Sequence, c.Signer, c.Source != "" && c.Pinned == nil, c.Left}, nil
 }
 
 // TrustList returns a version of the list, 0 for the newest. Where none was ever published it is ErrUnknown.
@@ -147,6 +155,11 @@ func (a *Authority) proposeTrust(ctx context.Context, by actor.Actor, c trustCon
 	}
 	if c.Changes, err = measured(now, c.Changes); err != nil {
 		return TrustProposal{}, err
+	}
+	for _, change := range c.Changes {
+		if change.Put != nil && a.ownEntry(*change.Put) {
+			return TrustProposal{}, ErrTrustOwn.With("entry %q", change.Put.ID)
+		}
 	}
 	var ids []string
 	for _, change := range c.Changes {

@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,7 +13,9 @@ import (
 	"hufu/internal/actor"
 )
 
-// PublishTrust signs the next version of the list with the approved changes. Every node follows it with its next look.
+// PublishTrust signs the next version of the list with the approved changes. Every node follows it with its next look. Of changes
+// that came from a list of others, its signer and sequence are pinned with it: not before two have agreed, since who imports alone
+// could otherwise pin a false signer or use up the numbers of a true one.
 func (a *Authority) PublishTrust(ctx context.Context, by actor.Actor, id string) (StoredTrustList, error) {
 	if err := by.Require(actor.RoleBusinessAdmin); err != nil {
 		return StoredTrustList{}, err
@@ -99,6 +102,13 @@ func (a *Authority) putTrust(ctx context.Context, by actor.Actor, next StoredTru
 		if m != nil {
 			done := *m
 			done.State = MotionInForce
+			var c trustContent
+			if err := json.Unmarshal(m.Content, &c); err != nil {
+				return fmt.Errorf("motion %s: %w", m.ID, err)
+			}
+			if err := c.pin(w, a.Now().UTC()); err != nil {
+				return err
+			}
 			if err := a.change(w, by, done, "publish", map[string]string{"sequence": number, "sm3": next.Digest}); err != nil {
 				return err
 			}

@@ -286,15 +286,7 @@ func TestImportOfAnothersList(t *testing.T) {
 		ctx := t.Context()
 		province, forger := foreign(t, nil, "省清单", nil), foreign(t, nil, "省清单", nil)
 		root, second := foreign(t, nil, "外省根", authority(-1)), foreign(t, nil, "另一根", authority(-1))
-		build := func(by party, sequence uint64, entries ...bundle.TrustEntry) []byte {
-			data, err := bundle.BuildTrustList(bundle.TrustList{
-				ID: "province", Sequence: sequence, IssuedAt: start.Add(-time.Hour), NextUpdate: start.AddDate(0, 0, 30), Issuer: "省", Entries: entries,
-			}, by.key, by.Certificate)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return data
-		}
+		build := func(by party, sequence uint64, entries ...bundle.TrustEntry) []byte { return signedList(t, by, sequence, entries...) }
 		pin := certs.EncodePEM("PUBLIC KEY", province.RawSPKI)
 		a, b := entry("a", root, bundle.Person), entry("b", second, bundle.Person)
 		if _, err := w.ImportTrust(ctx, business, build(province, 5, a, b), nil, "x"); !errors.Is(err, ca.ErrTrustSource) {
@@ -520,4 +512,89 @@ func TestListsOfOthersAreKept(t *testing.T) {
 			t.Errorf("the list of nobody stays: %+v %v", all, err)
 		}
 	})
+}
+
+// TestWhoImportsAlonePinsNothing: a false signer and a number that burns those of the true one stay proposals; what was approved
+// against a series that was pinned otherwise meanwhile is not published.
+func TestWhoImportsAlonePinsNothing(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		province, forger := foreign(t, nil, "省清单", nil), foreign(t, nil, "省清单", nil)
+		root, second := foreign(t, nil, "外省根", authority(-1)), foreign(t, nil, "另一根", authority(-1))
+		a, b := entry("a", root, bundle.Person), entry("b", second, bundle.Person)
+		importOf := func(by party, sequence uint64, e ...bundle.TrustEntry) (ca.TrustProposal, error) {
+			return w.ImportTrust(ctx, business, signedList(t, by, sequence, e...), certs.EncodePEM("PUBLIC KEY", by.RawSPKI), "x")
+		}
+		approved := func(p ca.TrustProposal, err error) string {
+			t.Helper()
+			if err == nil {
+				_, err = w.DecideTrust(ctx, checker, p.ID, true, "")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p.ID
+		}
+		false1, err := importOf(forger, 1<<40, b)
+		if err != nil || !false1.New || !bytes.Equal(false1.Signer, forger.RawSPKI) {
+			t.Fatalf("the reviewer is not told whose list it is: %+v %v", false1, err)
+		}
+		true5 := approved(importOf(province, 5, a))
+		late := approved(importOf(forger, 6, b))
+		if _, err := w.PublishTrust(ctx, checker, true5); err != nil {
+			t.Fatalf("a list that was imported alone stands in the way of the true one: %v", err)
+		}
+		if _, err := w.PublishTrust(ctx, checker, late); !errors.Is(err, ca.ErrTrustChanged) {
+			t.Errorf("published under another signer than the pinned one: %v", err)
+		}
+		six, seven := approved(importOf(province, 6, a, b)), approved(importOf(province, 7, b))
+		if _, err := w.PublishTrust(ctx, checker, seven); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.PublishTrust(ctx, checker, six); !errors.Is(err, ca.ErrTrustChanged) {
+			t.Errorf("an older list was published over a newer one: %v", err)
+		}
+		if _, err := importOf(province, 6, a); !errors.Is(err, ca.ErrTrustRollback) {
+			t.Errorf("rolled back: %v", err)
+		}
+	})
+}
+
+// TestOurOwnAuthoritiesAreNotForeign, neither listed nor in a list that somebody else signed.
+func TestOurOwnAuthoritiesAreNotForeign(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		province, root := foreign(t, nil, "省清单", nil), foreign(t, nil, "外省根", authority(-1))
+		names, all := w.Issuers()
+		for _, name := range names {
+			own := entry("wo-men", party{Certificate: all[name]}, bundle.Person)
+			if _, err := w.ProposeTrust(ctx, business, []ca.TrustChange{put(own)}, "x"); !errors.Is(err, ca.ErrTrustOwn) {
+				t.Errorf("%s as a foreign CA: %v", name, err)
+			}
+			pin := certs.EncodePEM("PUBLIC KEY", province.RawSPKI)
+			if _, err := w.ImportTrust(ctx, business, signedList(t, province, 1, own), pin, "x"); !errors.Is(err, ca.ErrTrustOwn) {
+				t.Errorf("a list of %s alone: %v", name, err)
+			}
+			p, err := w.ImportTrust(ctx, business, signedList(t, province, 2, own, entry("a", root, bundle.Person)), pin, "x")
+			if err != nil || len(p.Changes) != 1 || !slices.Equal(p.Left, []string{"wo-men"}) {
+				t.Errorf("%s in the list of another: %+v %v", name, p, err)
+			}
+		}
+		l := w.listed(put(entry("a", root, bundle.Person)))
+		if _, err := w.ImportTrust(ctx, business, l.Data, nil, "x"); !errors.Is(err, ca.ErrTrustOwn) {
+			t.Errorf("our own list as another's: %v", err)
+		}
+	})
+}
+
+// signedList is a list of the series "province".
+func signedList(t testing.TB, by party, sequence uint64, entries ...bundle.TrustEntry) []byte {
+	t.Helper()
+	data, err := bundle.BuildTrustList(bundle.TrustList{
+		ID: "province", Sequence: sequence, IssuedAt: start.Add(-time.Hour), NextUpdate: start.AddDate(0, 0, 30), Issuer: "省", Entries: entries,
+	}, by.key, by.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

@@ -79,11 +79,14 @@ func (t caTx) TrustSource(id string) (s ca.TrustSource, err error) {
 	return s, caMissing(err, "source of trust lists %q", id)
 }
 
-func (t caTx) PutTrustSource(s ca.TrustSource) (bool, error) {
-	n, err := t.exec(`INSERT INTO ca_trust_source (id, signer, sequence, seen_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, seen_at = excluded.seen_at
-		WHERE ca_trust_source.signer = excluded.signer AND ca_trust_source.sequence <= excluded.sequence`,
-		s.ID, s.Signer, int64(s.Sequence), micros(s.SeenAt))
+func (t caTx) PutTrustSource(s ca.TrustSource, was *uint64) (bool, error) {
+	if was == nil {
+		n, err := t.exec(`INSERT INTO ca_trust_source (id, signer, sequence, seen_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+			s.ID, s.Signer, int64(s.Sequence), micros(s.SeenAt))
+		return n == 1, err
+	}
+	n, err := t.exec(`UPDATE ca_trust_source SET sequence = $3, seen_at = $4 WHERE id = $1 AND signer = $2 AND sequence = $5`,
+		s.ID, s.Signer, int64(s.Sequence), micros(s.SeenAt), int64(*was))
 	return n == 1, err
 }
 

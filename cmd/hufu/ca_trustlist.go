@@ -304,6 +304,9 @@ func (c *trustReviewCommand) Run(con *console) error {
 		return printJSON(con.out, m)
 	}
 	fmt.Fprintf(con.out, "%s, by %s: %s\n", m.State, orDash(m.Maker), m.Reason)
+	if err := m.origin(con); err != nil {
+		return err
+	}
 	for _, d := range m.Differences {
 		fmt.Fprintf(con.out, "%s %s\n", d.Act, d.Entry)
 		for _, f := range d.Fields {
