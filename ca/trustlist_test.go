@@ -286,7 +286,9 @@ func TestImportOfAnothersList(t *testing.T) {
 		ctx := t.Context()
 		province, forger := foreign(t, nil, "省清单", nil), foreign(t, nil, "省清单", nil)
 		root, second := foreign(t, nil, "外省根", authority(-1)), foreign(t, nil, "另一根", authority(-1))
-		build := func(by party, sequence uint64, entries ...bundle.TrustEntry) []byte { return signedList(t, by, sequence, entries...) }
+		build := func(by party, sequence uint64, entries ...bundle.TrustEntry) []byte {
+			return signedList(t, by, sequence, entries...)
+		}
 		pin := certs.EncodePEM("PUBLIC KEY", province.RawSPKI)
 		a, b := entry("a", root, bundle.Person), entry("b", second, bundle.Person)
 		if _, err := w.ImportTrust(ctx, business, build(province, 5, a, b), nil, "x"); !errors.Is(err, ca.ErrTrustSource) {
