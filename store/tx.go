@@ -59,19 +59,28 @@ type kind int
 
 // view runs f, which only reads. On SQLite all of it sees one state; on PostgreSQL each statement sees the newest, as it
 // would in a transaction at READ COMMITTED: so it gets none, which saves two round trips of three.
-func (db *DB) view(ctx context.Context, f func(*tx) error) error { return db.run(ctx, looking, f) }
+func (db *DB) view(ctx context.Context, f func(*tx) error) error {
+	return explained(db.run(ctx, looking, f))
+}
 
 // viewOne runs f, which only reads, in a transaction that sees one state of the database, whatever is committed meanwhile.
-func (db *DB) viewOne(ctx context.Context, f func(*tx) error) error { return db.run(ctx, snapshot, f) }
+func (db *DB) viewOne(ctx context.Context, f func(*tx) error) error {
+	return explained(db.run(ctx, snapshot, f))
+}
 
 // update runs f in a read-write transaction and commits what it did if it returns nil. f may run more than once and so
 // must not change anything outside the transaction but variables that it sets anew each time.
-func (db *DB) update(ctx context.Context, f func(*tx) error) error { return db.run(ctx, writing, f) }
+func (db *DB) update(ctx context.Context, f func(*tx) error) error {
+	return explained(db.run(ctx, writing, f))
+}
 
 func (db *DB) run(ctx context.Context, k kind, f func(*tx) error) error {
-	for try := 1; ; try++ {
+	for try, dead := 1, 0; ; try++ {
 		keys := db.fields.Load()
 		stale, err := db.once(ctx, k, f)
+		for ; diedIdle(k, err) && dead < poolSize && ctx.Err() == nil; dead++ {
+			stale, err = db.once(ctx, k, f)
+		}
 		if stale {
 			if err := db.Refresh(ctx); err != nil {
 				return err
@@ -129,7 +138,7 @@ func (db *DB) once(ctx context.Context, k kind, f func(*tx) error) (stale bool, 
 	}
 	q, err := conn.BeginTx(t.ctx, &opts)
 	if err != nil {
-		return false, fmt.Errorf("begin transaction: %w", err)
+		return false, unbegun{fmt.Errorf("begin transaction: %w", err)}
 	}
 	return t.within(q, f)
 }
