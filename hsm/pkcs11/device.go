@@ -13,6 +13,7 @@ import (
 	p11 "github.com/miekg/pkcs11"
 
 	"hufu/hsm"
+	"hufu/hsm/internal/aside"
 )
 
 // Device is an opened token.
@@ -27,13 +28,13 @@ type Device struct {
 	life     context.Context // ends with Close
 	end      context.CancelFunc
 	places   chan struct{} // one for each operation on the device; full = all sessions work
+	crew     *aside.Crew
 	idle     chan *session
 	making   chan struct{} // lock: one key is made or destroyed at a time
 	linking  chan struct{} // lock: connecting and logging in
 	asking   chan struct{} // lock: one question of Health at a time, which needs no place
 
 	restoring sync.WaitGroup
-	abandoned atomic.Int64 // operations whose caller has gone and which the device has not let go
 	vague     atomic.Int64 // failures in a row that may mean anything
 
 	mu       sync.Mutex
@@ -96,6 +97,7 @@ func open(ctx context.Context, c Config, pin []byte) (*Device, error) {
 	d := &Device{
 		cfg: c, mod: mod, pin: pin, patience: closeTime, cache: map[string][]*key{}, cut: make(chan struct{}),
 		making: make(chan struct{}, 1), linking: make(chan struct{}, 1), asking: make(chan struct{}, 1),
+		crew: aside.NewCrew(c.Sessions),
 	}
 	d.life, d.end = context.WithCancel(context.Background())
 	if err := d.start(ctx); err != nil {
@@ -176,7 +178,7 @@ func (d *Device) Health(ctx context.Context) error {
 	if err := d.ready(ctx); err != nil {
 		return err
 	}
-	if n := d.abandoned.Load(); n >= int64(cap(d.places)) {
+	if n := d.crew.Abandoned(); n >= int64(cap(d.places)) {
 		return hsm.ErrUnavailable.With("token %s: %d calls have not come back", d.cfg.Token, n)
 	}
 	if err := lockUnder(ctx, d.asking); err != nil {
@@ -236,6 +238,7 @@ func (d *Device) Close() error {
 	d.closed = true
 	d.mu.Unlock()
 	d.end()
+	d.crew.Close()
 	d.mod.part(d)
 	done := make(chan error, 1)
 	go func() { done <- d.finish() }()
@@ -243,7 +246,7 @@ func (d *Device) Close() error {
 	case err := <-done:
 		return err
 	case <-time.After(d.patience):
-		return hsm.ErrUnavailable.With("close token %s: calls have not come back, %d of them abandoned", d.cfg.Token, d.abandoned.Load())
+		return hsm.ErrUnavailable.With("close token %s: calls have not come back, %d of them abandoned", d.cfg.Token, d.crew.Abandoned())
 	}
 }
 

@@ -41,7 +41,7 @@ func TestHangingDevice(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if n := d.abandoned.Load(); n < 1 || n > 4 {
+	if n := d.crew.Abandoned(); n < 1 || n > 4 {
 		t.Errorf("%d calls are abandoned with 4 sessions", n)
 	}
 	if err := d.Health(t.Context()); !errors.Is(err, hsm.ErrUnavailable) {
@@ -52,7 +52,7 @@ func TestHangingDevice(t *testing.T) {
 		eventually(t, func() error { return use(t.Context()) })
 	}
 	eventually(t, func() error {
-		if n := d.abandoned.Load(); n != 0 {
+		if n := d.crew.Abandoned(); n != 0 {
 			return fmt.Errorf("%d calls are still abandoned", n)
 		}
 		return d.Health(t.Context())
@@ -71,7 +71,7 @@ func TestGenerateThatNobodyWaitsFor(t *testing.T) {
 	}
 	k.Disturb(t)
 	eventually(t, func() error {
-		if d.abandoned.Load() > 0 {
+		if d.crew.Abandoned() > 0 {
 			return errors.New("still under way")
 		}
 		return nil

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	p11 "github.com/miekg/pkcs11"
@@ -27,12 +26,6 @@ type session struct {
 	unsteady bool // objects vanished or moved during the last look over the token
 }
 
-// outcome is what an operation that ran aside came to.
-type outcome[T any] struct {
-	v   T
-	err error
-}
-
 // run lends op a session, aside: when the context ends, run returns and op goes on alone until the device lets it go; its place
 // in the pool stays taken until then, which bounds how many are so abandoned. What op returns then is thrown away, and handed
 // to undo, if there is one. op may be called again after a failure of class A or B, and must not touch what its caller sees.
@@ -44,32 +37,19 @@ func run[T any](ctx context.Context, d *Device, what string, op func(s *session)
 	if err := d.place(ctx); err != nil {
 		return none, err
 	}
-	done := make(chan outcome[T], 1)
-	var taken atomic.Bool // by whoever is first: the result by the caller, or the caller's leaving
-	go func() {
-		defer func() { <-d.places }()
-		v, err := attempt(ctx, d, what, op)
-		if taken.CompareAndSwap(false, true) {
-			done <- outcome[T]{v, err}
-			return
-		}
-		if err == nil && undo != nil {
+	var v T
+	var err error
+	call := func() { v, err = attempt(ctx, d, what, op) }
+	after := func(left bool) {
+		if left && err == nil && undo != nil {
 			undo(v)
 		}
-		d.abandoned.Add(-1)
-	}()
-	select {
-	case r := <-done:
-		return r.v, r.err
-	case <-ctx.Done():
-		d.abandoned.Add(1)
-		if taken.CompareAndSwap(false, true) {
-			return none, hsm.ErrUnavailable.With("%s: %w", what, ctx.Err())
-		}
-		d.abandoned.Add(-1)
-		r := <-done
-		return r.v, r.err
+		<-d.places
 	}
+	if !d.crew.Run(ctx, call, after) {
+		return none, hsm.ErrUnavailable.With("%s: %w", what, ctx.Err())
+	}
+	return v, err
 }
 
 // place takes a place in the pool, under the context and as long as the circuit is closed.

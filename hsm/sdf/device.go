@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hufu/hsm"
+	"hufu/hsm/internal/aside"
 )
 
 // Device is an SDF device as an hsm.Device.
@@ -18,6 +19,7 @@ type Device struct {
 	file      *file
 	passwords *passwords
 	slots     chan struct{} // a place for each session that may exist at once
+	crew      *aside.Crew
 	closeWait time.Duration // how long Close waits for calls that have not come back
 
 	// calls is held for reading during every call into the library, and for writing while the device is opened or closed:
@@ -89,6 +91,7 @@ func open(ctx context.Context, lib library, config Config, given Passwords) (*De
 		lib: lib, cfg: config, file: f, passwords: newPasswords(given), array: array(config.Layout.Array),
 		checked: map[place]uint64{}, reserved: map[place]bool{},
 		slots:     make(chan struct{}, 1), // until the device is known to bear more
+		crew:      aside.NewCrew(config.Sessions),
 		closeWait: 5 * time.Second,
 	}
 	if err := d.start(ctx); err != nil {
@@ -263,6 +266,7 @@ func (d *Device) Close() error {
 	}
 	d.closed = true
 	d.mu.Unlock()
+	d.crew.Close()
 	done := make(chan struct{})
 	go func() {
 		d.calls.Lock()

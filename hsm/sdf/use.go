@@ -1,6 +1,7 @@
 package sdf
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"errors"
@@ -59,6 +60,7 @@ func (d *Device) Signer(ctx context.Context, label string) (crypto.Signer, error
 		return nil, hsm.ErrDamaged.With("assignments: key %q: %w", label, err)
 	}
 	sign := func(ctx context.Context, e []byte, _ crypto.SignerOpts) ([]byte, error) {
+		e = bytes.Clone(e) // a call may read it after its caller has left
 		if err := d.lives(k); err != nil {
 			return nil, err
 		}
@@ -121,6 +123,7 @@ func (d *Device) Decrypter(ctx context.Context, label string) (crypto.Decrypter,
 		if err := d.lives(k); err != nil {
 			return nil, err
 		}
+		ciphertext = bytes.Clone(ciphertext) // as above
 		plain, err := work(ctx, d, func(s *session) ([]byte, error) {
 			if err := s.private(k); err != nil {
 				return nil, err

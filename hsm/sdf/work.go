@@ -33,7 +33,8 @@ func (c *circuit) failed(cause error) {
 
 // work runs f with a session of its own and returns no later than ctx ends. The call into the library goes on behind it and
 // keeps its session until it comes back, so that a library that hangs takes at most all sessions, never more threads. f
-// is run once more where a fresh session, or a device opened again, may help.
+// is run once more where a fresh session, or a device opened again, may help. It must not read what is its caller's: that one
+// may have left.
 func work[T any](ctx context.Context, d *Device, f func(*session) (T, error)) (T, error) {
 	var none T
 	if err := d.begin(ctx); err != nil {
@@ -50,30 +51,25 @@ func work[T any](ctx context.Context, d *Device, f func(*session) (T, error)) (T
 	case <-ctx.Done():
 		return none, hsm.ErrUnavailable.With("wait for a session: %w", ctx.Err())
 	}
-	type outcome struct {
-		result T
-		err    error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		result, err := repeated(ctx, d, f)
+	var result T
+	var err error
+	call := func() {
+		result, err = repeated(ctx, d, f)
 		for errors.Is(err, errFull) && d.shrink() {
 			select {
 			case slots <- struct{}{}:
 				result, err = repeated(ctx, d, f)
 			case <-ctx.Done():
-				return
+				err = hsm.ErrUnavailable.With("wait for a session: %w", ctx.Err())
+				return // its own place was given up
 			}
 		}
 		<-slots
-		done <- outcome{result, err}
-	}()
-	select {
-	case o := <-done:
-		return o.result, o.err
-	case <-ctx.Done():
+	}
+	if !d.crew.Run(ctx, call, nil) {
 		return none, hsm.ErrUnavailable.With("the library has not come back: %w", ctx.Err())
 	}
+	return result, err
 }
 
 // Reasons to begin again that are no failures of the work.
