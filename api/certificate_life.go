@@ -153,6 +153,7 @@ type revokeInput struct {
 		InvalidSince time.Time `json:"invalid_since,omitzero" doc:"Since when the key is known or suspected to be lost"`
 		Pair         bool      `json:"pair,omitempty" doc:"The other certificate of the same application too"`
 		DryRun       bool      `json:"dry_run,omitempty" doc:"Tell what would be revoked; change nothing"`
+		Certificate  string    `json:"certificate,omitempty" maxLength:"32768" doc:"The certificate itself, PEM, for officers: one of ours that the record lost with the newest rows of the database is revoked all the same"`
 	}
 }
 
@@ -191,6 +192,7 @@ func (a *API) revokeCertificate(ctx context.Context, by actor.Actor, in *revokeI
 	}
 	ended, err := a.CA.End(ctx, by, ca.Ending{
 		Serial: in.octets(), Reason: reason, Invalid: in.Body.InvalidSince, Pair: in.Body.Pair, DryRun: in.Body.DryRun,
+		Certificate: []byte(in.Body.Certificate),
 	})
 	return viewRevoked(ended), err
 }

@@ -59,6 +59,7 @@ func TestTheLifeOfACertificateByTheAPI(t *testing.T) {
 		if len(revoked.Revoked) != 1 || len(revoked.Also) != 1 || revoked.Also[0].Why != "pair" || state() != "valid" {
 			t.Errorf("dry run: %+v, %s", revoked, state())
 		}
+		w.post(path+"/revocation", "chief", object{"reason": "superseded", "certificate": "x"}).refused(422, "ca.not-issued")
 		w.post(path+"/revocation", "wang", object{"reason": "superseded", "pair": true}).into(&revoked)
 		if len(revoked.Revoked) != 2 {
 			t.Errorf("pair: %+v", revoked)

@@ -1,8 +1,6 @@
 package ca_test
 
 import (
-	"context"
-	"database/sql/driver"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"modernc.org/sqlite"
-
 	"hufu/ca"
 	"hufu/certs"
+	"hufu/certs/bundle"
+	"hufu/internal/actor"
 	"hufu/internal/fault"
 	"hufu/store"
 	"hufu/store/storetest"
@@ -277,61 +275,20 @@ func TestTheDatabaseGoesAwayWhileAListIsBuilt(t *testing.T) {
 	})
 }
 
-// tight bounds a database in SQLite as a full disk does: by the pages that its writer may have.
-type tight struct {
-	path string
-	mu   sync.Mutex
-	all  []sqlite.ExecQuerierContext
-}
-
-// bound is told of each connection that is opened.
-func (b *tight) bound(c sqlite.ExecQuerierContext, dsn string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.path != "" && strings.Contains(dsn, b.path) && !strings.Contains(dsn, "query_only") {
-		b.all = append(b.all, c)
-	}
-	return nil
-}
-
-func (b *tight) pages(t *testing.T, n int) {
-	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, c := range b.all {
-		if _, err := c.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", n), []driver.NamedValue{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // A full disk: what does not fit is refused by name and leaves nothing half-done; with room again everything goes on. On SQLite it
 // is really full; PostgreSQL says what it says when it is (53100 disk_full).
 func TestTheDiskIsFull(t *testing.T) {
-	var disk tight
-	sqlite.RegisterConnectionHook(disk.bound)
 	for engine, dsn := range storetest.DSNs(t) {
 		t.Run(engine, func(t *testing.T) {
-			fill := func() {
-				storetest.SQL(t, dsn, `CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
-					$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$`,
-					`CREATE TRIGGER refuse BEFORE INSERT ON ca_certificate_der FOR EACH ROW EXECUTE FUNCTION full_disk()`)
-			}
-			free := func() { storetest.SQL(t, dsn, `DROP TRIGGER refuse ON ca_certificate_der`) }
-			if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-				disk.mu.Lock()
-				disk.path = path
-				disk.mu.Unlock()
-				fill, free = func() { disk.pages(t, 1) }, func() { disk.pages(t, 1<<30) } // 1: none more than there are
-			}
-			outOfRoom(t, onDatabase(t, dsn), fill, free)
+			disk := storetest.NewDisk(t, dsn)
+			outOfRoom(t, onDatabase(t, dsn), disk)
 		})
 	}
 }
 
-func outOfRoom(t *testing.T, w *world, fill, free func()) {
+func outOfRoom(t *testing.T, w *world, disk *storetest.Disk) {
 	t.Helper()
-	fill()
+	disk.Fill("ca_certificate_der")
 	type asked struct {
 		csr []byte
 		key string
@@ -351,7 +308,7 @@ func outOfRoom(t *testing.T, w *world, fill, free func()) {
 			t.Fatal("it is never full")
 		}
 	}
-	free()
+	disk.Free("ca_certificate_der")
 	if _, err := w.Recover(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
@@ -363,4 +320,106 @@ func outOfRoom(t *testing.T, w *world, fill, free func()) {
 		}
 	}
 	w.everySignatureIsKnown()
+}
+
+// After a failover to a copy that lost the last commits nothing is given a second time: no serial, no number of a list or of a
+// trust bundle. A certificate that the record has lost is never good, and officers revoke it by the certificate itself.
+func TestACopyThatLostTheLastCommitsTakesOver(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world, dsn string) {
+		w.must(w.PublishLists(t.Context(), "issuing"))
+		copied := storetest.Copy(t, dsn)
+
+		key, csr := newCSR(t)
+		app, err := w.Issue(t.Context(), officer, w.approved(csr).ID)
+		w.must(err)
+		lost := w.chain(app.Certificates[0])
+		given := map[string]bool{}
+		for range 4 {
+			_, other := w.issued()
+			for _, serial := range append(other.Certificates, app.Certificates...) {
+				given[serial] = true
+			}
+			w.must(w.PublishLists(t.Context(), "issuing"))
+			must(w.PublishBundle(t.Context(), factSource{}))
+		}
+		list, full := w.crl("issuing/0.crl"), w.crl("issuing/full.crl")
+		sent := must(w.PublishBundle(t.Context(), factSource{}))
+
+		db := storetest.Open(t, copied)
+		after := &world{db: db, keys: w.keys, store: &faultyStore{Store: db.CA()}, now: w.now.Add(time.Minute), t: t, citizen: w.citizen}
+		after.open()
+		if _, err := after.Recover(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		after.must(after.PublishLists(t.Context(), "issuing"))
+		for name, before := range map[string]*certs.CRL{"issuing/0.crl": list, "issuing/full.crl": full} {
+			if next := after.crl(name); next.Number.Cmp(before.Number) <= 0 || next.ThisUpdate.Before(before.ThisUpdate) {
+				t.Errorf("%s: number %s of %s after %s of %s", name, next.Number, next.ThisUpdate, before.Number, before.ThisUpdate)
+			}
+		}
+		if next := must(after.PublishBundle(t.Context(), factSource{})); next.Sequence <= sent.Sequence {
+			t.Errorf("bundle %d after %d", next.Sequence, sent.Sequence)
+		}
+		for range 4 {
+			_, other := after.issued()
+			if given[other.Certificates[0]] || given[other.Certificates[1]] {
+				t.Errorf("a serial was given again: %v", other.Certificates)
+			}
+		}
+		after.revokesWhatWasLost(lost)
+		if _, err := after.Apply(t.Context(), w.citizen, ca.Request{Profile: "person-sign", Holder: "p1", CSR: csr}); !errors.Is(err, ca.ErrBlocked) {
+			t.Errorf("the lost key %x was taken again: %v", key.Bytes()[:1], err)
+		}
+	})
+}
+
+// revokesWhatWasLost attacks the revocation of a certificate that the record does not know, and makes it.
+func (w *world) revokesWhatWasLost(lost []*certs.Certificate) {
+	t := w.t
+	t.Helper()
+	if got := w.ocsp(lost[0].Serial, lost[1]); got.Status != certs.OCSPUnknown {
+		t.Errorf("what the record has lost is %v", got.Status)
+	}
+	if _, err := w.Recognise(t.Context(), lost[:1], bundle.Login, w.now); !errors.Is(err, ca.ErrNotTrusted) {
+		t.Errorf("it is taken for a log-in: %v", err)
+	}
+	root := foreign(t, nil, "冒名", authority(-1))
+	forged := foreign(t, &root, "冒名", func(f *certs.Template) { f.Serial, f.Issuer = lost[0].Serial, lost[1].Subject })
+	end := func(by actor.Actor, certificate []byte, serial []byte) error {
+		_, err := w.End(t.Context(), by, ca.Ending{Serial: serial, Reason: certs.ReasonKeyCompromise, Certificate: certificate})
+		return err
+	}
+	for name, c := range map[string]struct {
+		err, want error
+	}{
+		"without the certificate":   {end(officer, nil, lost[0].Serial), ca.ErrUnknown},
+		"by its holder":             {end(w.citizen, lost[0].PEM(), lost[0].Serial), ca.ErrUnknown},
+		"by a registrar":            {end(second2registrar(), lost[0].PEM(), lost[0].Serial), ca.ErrUnknown},
+		"under another serial":      {end(officer, lost[0].PEM(), append([]byte{9}, lost[0].Serial[1:]...)), ca.ErrNotIssued},
+		"with a forged one":         {end(officer, forged.Raw, lost[0].Serial), ca.ErrNotIssued},
+		"with garbage":              {end(officer, []byte("x"), lost[0].Serial), ca.ErrNotIssued},
+		"an authority, by officers": {end(officer, lost[1].Raw, lost[1].Serial), actor.ErrRole},
+		"a root":                    {end(officer, lost[2].Raw, lost[2].Serial), ca.ErrNotIssued},
+	} {
+		if !errors.Is(c.err, c.want) {
+			t.Errorf("%s: %v, want %v", name, c.err, c.want)
+		}
+	}
+	if _, err := w.End(t.Context(), officer, ca.Ending{Serial: lost[0].Serial, Reason: certs.ReasonSuperseded, Certificate: lost[0].Raw, DryRun: true}); err != nil {
+		t.Error(err)
+	}
+	if got := w.ocsp(lost[0].Serial, lost[1]); got.Status != certs.OCSPUnknown {
+		t.Errorf("trying it revoked it: %v", got.Status)
+	}
+	w.must(end(officer, lost[0].PEM(), lost[0].Serial))
+	if err := end(officer, lost[0].PEM(), lost[0].Serial); !errors.Is(err, ca.ErrRevoked) {
+		t.Errorf("revoked twice: %v", err)
+	}
+	w.must(w.PublishLists(t.Context(), "issuing"))
+	if got := w.ocsp(lost[0].Serial, lost[1]); got.Status != certs.OCSPRevoked || reasonOf(w.crl(shardIn(t, lost[0])), lost[0].Serial) != "keyCompromise" {
+		t.Errorf("in the end it is %v", got.Status)
+	}
+	if c := w.course(lost[0].SerialHex()); len(c.Events) != 1 {
+		t.Errorf("%d events", len(c.Events))
+	}
 }

@@ -17,6 +17,12 @@ type Ending struct {
 	Invalid time.Time // since when the key is known or suspected to be lost; zero when not told
 	Pair    bool      // the other certificate of the same application too
 	DryRun  bool      // tell what would happen, change nothing
+
+	// Certificate, DER or PEM, is what the serial belongs to where the record may have lost it. Officers may give it; one that
+	// is in the record is revoked as without.
+	Certificate []byte
+
+	lost *lostCertificate // that, checked
 }
 
 // Ended is what a revocation did, or would do.
@@ -63,6 +69,12 @@ func (a *Authority) End(ctx context.Context, by actor.Actor, e Ending) (Ended, e
 	if err := a.standing(ctx, by); err != nil {
 		return Ended{}, err
 	}
+	if len(e.Certificate) > 0 {
+		var err error
+		if e.lost, err = a.signedByUs(e); err != nil {
+			return Ended{}, err
+		}
+	}
 	var out Ended
 	err := a.Store.Update(ctx, func(w W) error {
 		out = Ended{}
@@ -96,10 +108,14 @@ func (a *Authority) end(w W, by actor.Actor, e Ending, out *Ended) error {
 	c, err := w.CertificateBySerial(e.Serial)
 	if isUnknown(err) {
 		var voided bool
-		if voided, err = a.endReserved(w, by, e, out); err != nil || voided {
+		if voided, err = a.endReserved(w, by, e, out); voided || err != nil && !(isUnknown(err) && e.lost != nil) {
 			return err
 		}
-		c, err = w.CertificateBySerial(e.Serial) // it may have been issued meanwhile
+		if err != nil {
+			c, err = a.adopt(w, by, e.lost)
+		} else {
+			c, err = w.CertificateBySerial(e.Serial) // it may have been issued meanwhile
+		}
 	}
 	if err != nil {
 		return err

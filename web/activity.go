@@ -43,6 +43,7 @@ var actWords = map[string]fault.Text{
 	"certificate.reserve":    {ZH: "准备签发证书", EN: "Certificate prepared"},
 	"certificate.issue":      {ZH: "签发证书", EN: "Certificate issued"},
 	"certificate.revoke":     {ZH: "吊销证书", EN: "Certificate revoked"},
+	"certificate.adopt":      {ZH: "补登丢失记录的证书", EN: "Certificate that the record had lost taken in"},
 	"certificate.suspend":    {ZH: "挂起证书", EN: "Certificate suspended"},
 	"certificate.resume":     {ZH: "恢复证书", EN: "Certificate resumed"},
 	"certificate.expiring":   {ZH: "证书即将到期", EN: "Certificate nears its end"},

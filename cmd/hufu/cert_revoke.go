@@ -49,6 +49,7 @@ type certRevokeCommand struct {
 	which
 	Serial  []string  `arg:"" optional:"" help:"Serial numbers, hexadecimal."`
 	List    string    `help:"File with one serial number a line; # begins a remark." type:"existingfile" placeholder:"FILE"`
+	Lost    string    `help:"File with a certificate of ours, PEM, that the record may have lost with the newest rows of the database." type:"existingfile" placeholder:"FILE"`
 	Reason  string    `required:"" enum:"unspecified,keyCompromise,cACompromise,affiliationChanged,superseded,cessationOfOperation,privilegeWithdrawn" placeholder:"REASON" help:"keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn or unspecified; cACompromise of an authority."`
 	Invalid time.Time `help:"Since when the key is known or suspected to be lost." placeholder:"TIME"`
 	Pair    bool      `help:"The other certificate of the same application too."`
@@ -64,6 +65,9 @@ func (c *certRevokeCommand) Run(con *console) error {
 	serials, err := c.serials(con, s)
 	if err != nil {
 		return err
+	}
+	if c.Lost != "" {
+		return c.lost(con, s, serials)
 	}
 	if len(serials) == 0 {
 		return errRevokeWhich
@@ -133,6 +137,34 @@ func (c *certRevokeCommand) all(con *console, s *session, serials []string) erro
 		return errRevokeSome.With("%d of %d", failed, len(serials))
 	}
 	return nil
+}
+
+// lost revokes a certificate that is presented, whether the record knows it or not.
+func (c *certRevokeCommand) lost(con *console, s *session, others []string) error {
+	if len(others) > 0 {
+		return errRevokeWhich.With("--lost names one certificate, and so do the serial numbers")
+	}
+	text, err := readSmall(c.Lost)
+	if err != nil {
+		return err
+	}
+	der, err := certs.DecodePEM(text, "CERTIFICATE")
+	if err != nil {
+		return err
+	}
+	cert, err := certs.ParseLenient(der)
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"reason": c.Reason, "dry_run": c.DryRun, "certificate": string(text)}
+	if !c.Invalid.IsZero() {
+		body["invalid_since"] = c.Invalid.UTC()
+	}
+	var out revokedCertificates
+	if err := s.ask(con.ctx, http.MethodPost, certificatesPath+"/"+cert.SerialHex()+"/revocation", body, &out); err != nil {
+		return err
+	}
+	return out.print(con, c.DryRun)
 }
 
 // isRevoked tells the server's refusal of a second revocation.
