@@ -437,14 +437,12 @@ func TestEvidenceIsSeenByFewAndChecked(t *testing.T) {
 // What evidence and batches hold of persons stands sealed in the file.
 func TestRegistrationIsSealedAtRest(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hufu.db")
+	storetest.Place(t, path)
 	db, err := store.Open(t.Context(), "sqlite:"+path, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	if _, err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	if err := db.UseFieldKeys(storetest.Keys()); err != nil {
 		t.Fatal(err)
 	}

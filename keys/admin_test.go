@@ -29,8 +29,6 @@ func eachAdmin(t *testing.T, f func(t *testing.T, a admin)) {
 			db, err := store.Open(t.Context(), dsn, store.Options{Now: c.now})
 			ok(t, "open", err)
 			t.Cleanup(func() { db.Close() })
-			_, err = db.Migrate(t.Context())
-			ok(t, "migrate", err)
 			ok(t, "field keys", db.UseFieldKeys(storetest.Keys()))
 			driver, source := "pgx", dsn
 			if path, embedded := strings.CutPrefix(dsn, "sqlite:"); embedded {

@@ -28,8 +28,6 @@ func TestFirstStartUnlocksTheDatabase(t *testing.T) {
 			db, err := store.Open(ctx, dsn, store.Options{})
 			ok(t, "open", err)
 			t.Cleanup(func() { db.Close() })
-			_, err = db.Migrate(ctx)
-			ok(t, "migrate", err)
 			r := rig{device: hsmtest.Soft(t), db: db, clock: &clock{}}
 			r.clock.advance(time.Hour)
 			k := r.node(t)

@@ -27,9 +27,6 @@ func benchSign(b *testing.B, dsn string) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { db.Close() })
-	if _, err := db.Migrate(ctx); err != nil {
-		b.Fatal(err)
-	}
 	if err := db.UseFieldKeys(storetest.Keys()); err != nil {
 		b.Fatal(err)
 	}

@@ -39,14 +39,10 @@ func cluster(t *testing.T, n int, f func(t *testing.T, nodes []node)) {
 		t.Run(engine, func(t *testing.T) {
 			ctx, device := t.Context(), hsmtest.Soft(t)
 			var nodes []node
-			for i := range n {
+			for range n {
 				db, err := store.Open(ctx, dsn, store.Options{})
 				fail(t, err)
 				t.Cleanup(func() { db.Close() })
-				if i == 0 {
-					_, err = db.Migrate(ctx)
-					fail(t, err)
-				}
 				k, err := keys.New(keys.Config{Store: db.Keys(), Device: device})
 				fail(t, err)
 				_, err = k.Unlock(ctx)

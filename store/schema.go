@@ -2,8 +2,11 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
+	"io/fs"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -28,4 +31,19 @@ func onServer(ctx context.Context, dsn, statement string) error {
 		return fmt.Errorf("%s: %w", statement, err)
 	}
 	return nil
+}
+
+// SchemaDigest names what this program's migrations make of an empty database: the SHA-256 of their names and texts, in
+// hexadecimal digits. A prepared database is good for programs with the same digest.
+func SchemaDigest() (string, error) {
+	h := sha256.New()
+	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted
+	for _, name := range names {
+		text, err := migrations.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %d\n%s", name, len(text), text)
+	}
+	return hex.EncodeToString(h.Sum(nil)), err
 }

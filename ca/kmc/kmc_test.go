@@ -49,9 +49,6 @@ func each(t *testing.T, pool int, f func(t *testing.T, r *rig)) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { db.Close() })
-			if _, err := db.Migrate(t.Context()); err != nil {
-				t.Fatal(err)
-			}
 			if err := db.UseFieldKeys(storetest.Keys()); err != nil {
 				t.Fatal(err)
 			}

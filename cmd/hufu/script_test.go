@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"hufu/certs"
+	"hufu/store/storetest"
 )
 
 // TestMain puts the program into the search path as hufu, so that scripts and tests start it as a process of its own.
@@ -37,6 +38,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("ADDR", freeAddress(t))
 			e.Setenv("ADDR2", freeAddress(t))
+			if !migrating.MatchString(filepath.Base(e.WorkDir)) {
+				storetest.Place(t, filepath.Join(e.WorkDir, "data", "hufu.db"))
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -45,6 +49,9 @@ func TestScripts(t *testing.T) {
 		},
 	})
 }
+
+// migrating are the archives that begin without a data folder; the others find one with an empty migrated database.
+var migrating = regexp.MustCompile(`^script-0[123478]-`)
 
 // freeAddress is a loopback address with a port that nobody has. It lies below the range from which the system gives
 // ports by itself, so that a server can be started there twice.

@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -351,16 +350,7 @@ func (r *secretRun) database(engine string) []byte {
 		}
 		return all
 	}
-	u, err := url.Parse(r.dsn)
-	r.must(err)
-	args := []string{"--dbname", r.dsn}
-	if schema := u.Query().Get("search_path"); schema != "" {
-		q := u.Query()
-		q.Del("search_path")
-		u.RawQuery = q.Encode()
-		args = []string{"--dbname", u.String(), "--schema", schema}
-	}
-	dump, err := exec.Command("pg_dump", args...).Output()
+	dump, err := exec.Command("pg_dump", "--dbname", r.dsn).Output()
 	if err != nil || len(dump) < 100_000 {
 		r.t.Fatalf("pg_dump: %d octets, %v", len(dump), err)
 	}

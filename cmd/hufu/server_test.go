@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"hufu/certs"
+	"hufu/store/storetest"
 )
 
 // running is a server of the sample province on a port of its own, in this process.
@@ -38,6 +39,7 @@ func startSample(t *testing.T) *running {
 	}
 	cfg := Config{Data: t.TempDir(), Listen: l.Addr().String()}
 	cfg.fill()
+	storetest.Place(t, filepath.Join(cfg.Data, "hufu.db"))
 	r := &running{}
 	if r.s, err = open(t.Context(), cfg, openOptions{create: true, migrate: true, demo: true, log: newLog(&r.log, slog.LevelInfo)}); err != nil {
 		t.Fatal(err)

@@ -3,11 +3,8 @@ package storetest
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"hufu/store"
@@ -28,12 +25,22 @@ func EachWith(t *testing.T, opts store.Options, f func(t *testing.T, db *store.D
 	}
 }
 
-// DSNs returns the address of an empty, not yet migrated database for every engine at hand, by engine name.
+// DSNs returns the address of an empty migrated database for every engine at hand, by engine name.
 func DSNs(t testing.TB) map[string]string {
 	t.Helper()
 	all := map[string]string{"sqlite": sqliteDSN(t)}
 	if server := os.Getenv("HUFU_TEST_PG"); server != "" {
 		all["postgres"] = postgresDSN(t, server)
+	}
+	return all
+}
+
+// Empty is DSNs without the schema: for tests in which a program makes it.
+func Empty(t testing.TB) map[string]string {
+	t.Helper()
+	all := map[string]string{"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "hufu.db")}
+	if server := os.Getenv("HUFU_TEST_PG"); server != "" {
+		all["postgres"] = createDatabase(t, server, "template0")
 	}
 	return all
 }
@@ -57,37 +64,8 @@ func open(t *testing.T, dsn string, opts store.Options) *store.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	if _, err := db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
 	if err := db.UseFieldKeys(Keys()); err != nil {
 		t.Fatal(err)
 	}
 	return db
-}
-
-func sqliteDSN(t testing.TB) string {
-	return "sqlite:" + filepath.Join(t.TempDir(), "hufu.db")
-}
-
-// postgresDSN makes a schema of its own for the test and drops it at the end.
-func postgresDSN(t testing.TB, server string) string {
-	t.Helper()
-	schema := "t" + strings.ToLower(rand.Text())
-	if err := store.CreateSchema(context.Background(), server, schema); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.DropSchema(context.Background(), server, schema); err != nil {
-			t.Error(err)
-		}
-	})
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	return u.String()
 }
