@@ -25,12 +25,23 @@ func (a *Authority) challenge(serial []byte, day time.Time) []byte {
 		a.BaseURL, hex.EncodeToString(serial), day.UTC().Format(time.DateOnly))
 }
 
+// KeyReport is the word of whoever has a certificate's key.
+type KeyReport struct {
+	Serial    []byte
+	Signature []byte // over Challenge
+	From      string // where it came from, as limit.Network names it; nobody's reports are counted by it
+}
+
 // EndByKey revokes a certificate for key compromise on the word of whoever can sign with its key, without any other right: a key
 // that a stranger has is lost. All certificates of the key go with it, and it is blocked, even where the certificate was
-// revoked before. by may be nobody.
-func (a *Authority) EndByKey(ctx context.Context, by actor.Actor, serial, signature []byte) (Ended, error) {
-	if !a.reports.Allow() {
-		return Ended{}, ErrTooMany
+// revoked before. by may be nobody. Reports are bounded for each who sends them, so that nobody uses up what is there for all.
+func (a *Authority) EndByKey(ctx context.Context, by actor.Actor, report KeyReport) (Ended, error) {
+	from, serial := report.From, report.Serial
+	if by.Known() == nil {
+		from = by.String()
+	}
+	if wait := a.reports.Take(from, 1); wait > 0 {
+		return Ended{}, ErrTooMany.With("from %s, for %s", from, wait)
 	}
 	var c Record
 	if err := a.Store.View(ctx, func(r R) (err error) {
@@ -42,7 +53,7 @@ func (a *Authority) EndByKey(ctx context.Context, by actor.Actor, serial, signat
 	if a.isAuthority(c) {
 		return Ended{}, ErrPossession.With("certificate %x is an authority's: its operator is to be told", serial)
 	}
-	if err := a.checkPossession(c, signature); err != nil {
+	if err := a.checkPossession(c, report.Signature); err != nil {
 		return Ended{}, err
 	}
 	if by.Known() != nil {

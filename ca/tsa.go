@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"hufu/audit"
 	"hufu/certs"
 	"hufu/internal/actor"
+	"hufu/internal/limit"
 )
 
 // exampleTimeStampPolicy lies in the example arc: an operator configures his own policy.
@@ -76,8 +78,8 @@ func (a *Authority) serveTimeStamp(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
 		return
 	}
-	if !a.strange.AllowN(a.Now(), 1) {
-		w.Header().Set("Retry-After", "2")
+	if wait := a.strange.Take(limit.Network(a.RemoteIP(r)), 1); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(1+int(wait.Seconds())))
 		http.Error(w, "too many time-stamps are asked for at this moment; try again in a few seconds", http.StatusTooManyRequests)
 		return
 	}

@@ -10,6 +10,8 @@ var (
 		"An encryption key was already made for this request and another signing key. Make a new application.", "该申请已为另一签名密钥生成过加密密钥。请重新申请。")
 	ErrClient = fault.New(fault.Denied, "kmc.client",
 		"This authority is not registered with the key management centre. Register its certificate there, then try again.", "该 CA 未在密钥管理中心登记。请先在密钥管理中心登记其证书。")
+	ErrTwins = fault.New(fault.Invalid, "kmc.client-twins",
+		"Two authorities under kmc.clients have the same name or the same public key. Give each a certificate with a key of its own.", "kmc.clients 中有两个 CA 的名称或公钥相同。请为每个 CA 配置各自密钥的证书。")
 	ErrMaster = fault.New(fault.Unavailable, "kmc.master",
 		"The key management centre cannot use its master key now. Check its device, then try again.", "密钥管理中心目前无法使用主密钥。请检查密码设备后重试。")
 	ErrDamaged = fault.New(fault.Conflict, "kmc.damaged",

@@ -95,6 +95,9 @@ func (c *Centre) Serve(ctx context.Context, by actor.Actor, clients []Client) er
 	if err := by.Require(actor.RoleSuperAdmin); err != nil {
 		return err
 	}
+	if err := apart(clients); err != nil {
+		return err
+	}
 	err := c.Store.Update(ctx, func(w W) error {
 		known, err := w.Clients()
 		if err != nil {
@@ -118,6 +121,19 @@ func (c *Centre) Serve(ctx context.Context, by actor.Actor, clients []Client) er
 	})
 	if err != nil {
 		return fmt.Errorf("register authorities: %w", err)
+	}
+	return nil
+}
+
+// apart refuses two authorities of one name or key: by its key an authority is told from others, so that one of them would be
+// served at the other's desk.
+func apart(clients []Client) error {
+	for i, one := range clients {
+		for _, other := range clients[:i] {
+			if one.Name == other.Name || len(one.SPKI) > 0 && slices.Equal(one.SPKI, other.SPKI) {
+				return ErrTwins.With("%q and %q", other.Name, one.Name)
+			}
+		}
 	}
 	return nil
 }

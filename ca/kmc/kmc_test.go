@@ -476,3 +476,19 @@ func TestHistoryFindsKeysBySerial(t *testing.T) {
 		}
 	})
 }
+
+// By its key an authority is told from others: two under one key would share a desk.
+func TestTwoAuthoritiesOfOneKeyAreRefused(t *testing.T) {
+	each(t, 0, func(t *testing.T, r *rig) {
+		for name, clients := range map[string][]kmc.Client{
+			"one key":  {{Name: "north", SPKI: []byte("key")}, {Name: "south", SPKI: []byte("key")}},
+			"one name": {{Name: "north", SPKI: []byte("key")}, {Name: "north", SPKI: []byte("other")}},
+		} {
+			r.refused(r.centre.Serve(t.Context(), system, clients), kmc.ErrTwins, name)
+		}
+		all, err := r.centre.Clients(t.Context())
+		if err != nil || len(all) != 2 || !all[0].Ended.IsZero() {
+			t.Errorf("a refused configuration changed what is served: %+v, %v", all, err)
+		}
+	})
+}

@@ -1,9 +1,12 @@
 // Package limit bounds how often each caller may ask, of a number of callers that is itself bounded: whom it has not heard
-// of for longest it forgets first. Network says what an address counts as, since one caller has many of version 6.
+// of for longest it forgets first. Network says what an address counts as, since one caller has many of version 6. Shared has a
+// ceiling for all behind that of each, so that nobody uses up alone what is there for everybody.
 package limit
 
 import (
 	"container/list"
+	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -32,6 +35,27 @@ type Callers struct {
 type bucket struct {
 	caller string
 	*rate.Limiter
+}
+
+// Seconds is a rate with a burst of as many seconds' budget, one call at least.
+func Seconds(perSecond float64, seconds int) Rate {
+	return Rate{PerSecond: perSecond, Burst: int(max(1, perSecond*float64(seconds)))}
+}
+
+// Shared bounds each caller, and behind that all callers together. It is safe for concurrent use.
+type Shared struct{ each, all *Callers }
+
+// NewShared returns a limiter of both kinds that has heard of nobody.
+func NewShared(each, all Rate, now func() time.Time) *Shared {
+	return &Shared{New(each, now), New(all, now)}
+}
+
+// Take is Callers.Take, of the caller's budget first: who is over it takes nothing from the others'.
+func (s *Shared) Take(caller string, cost int) (wait time.Duration) {
+	if wait = s.each.Take(caller, cost); wait > 0 {
+		return wait
+	}
+	return s.all.Take("", cost)
 }
 
 // New returns a limiter that has heard of nobody.
@@ -67,6 +91,15 @@ func (l *Callers) bucket(caller string) *bucket {
 		delete(l.known, oldest.caller)
 	}
 	return b
+}
+
+// PeerIP is the address at the other end of a request's connection.
+func PeerIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // Network is what an address is limited by: itself, or its /64. What is no address stays as it is.

@@ -41,3 +41,25 @@ func TestNetworks(t *testing.T) {
 		}
 	}
 }
+
+func TestSharedLeavesRoomForOthersAndHasACeiling(t *testing.T) {
+	now := time.Unix(0, 0)
+	l := NewShared(Rate{PerSecond: 1, Burst: 2}, Rate{PerSecond: 1, Burst: 5}, func() time.Time { return now })
+	for range 100 {
+		l.Take("loud", 1)
+	}
+	if wait := l.Take("loud", 1); wait == 0 {
+		t.Error("one caller takes what it likes")
+	}
+	for i, from := range []string{"a", "b", "c"} {
+		if wait := l.Take(from, 1); wait != 0 {
+			t.Errorf("%s, the %d. of the others, waits %s", from, i+1, wait)
+		}
+	}
+	if wait := l.Take("d", 1); wait == 0 {
+		t.Error("no ceiling for all")
+	}
+	if r := Seconds(0.01, 10); r.Burst != 1 {
+		t.Errorf("a burst of %d", r.Burst)
+	}
+}
