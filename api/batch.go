@@ -118,6 +118,7 @@ type batchJudgeView struct {
 	Decided int        `json:"decided" doc:"Rows so far"`
 	Refused int        `json:"refused" doc:"Rows on which this officer may not decide, or that changed meanwhile"`
 	Done    bool       `json:"done"`
+	Stopped string     `json:"stopped,omitempty" doc:"Code of the reason why the other rows were left alone: ca.batch-maker, the officer may not decide any more"`
 }
 
 func viewBatch(b ca.Batch) batchView {
@@ -125,7 +126,7 @@ func viewBatch(b ca.Batch) batchView {
 }
 
 func viewJudge(d ca.BatchDecision) batchJudgeView {
-	return batchJudgeView{d.ID, viewActor(d.By), d.Decision.Verdict, d.Decision.Reason, d.At, d.Decided, d.Refused, d.Done}
+	return batchJudgeView{d.ID, viewActor(d.By), d.Decision.Verdict, d.Decision.Reason, d.At, d.Decided, d.Refused, d.Done, d.Stopped}
 }
 
 func progressOf(rows map[string]int) *progressView {

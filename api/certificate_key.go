@@ -26,7 +26,7 @@ type reportInput struct {
 }
 
 func (a *API) reportKey(ctx context.Context, by actor.Actor, in *reportInput) (*body[revokedView], error) {
-	ended, err := a.CA.EndByKey(ctx, by, in.octets(), in.Body.Signature)
+	ended, err := a.CA.EndByKey(ctx, by, ca.KeyReport{Serial: in.octets(), Signature: in.Body.Signature, From: callOf(ctx).network})
 	return viewRevoked(ended), err
 }
 
@@ -55,33 +55,44 @@ func (a *API) listBlockedKeys(ctx context.Context, by actor.Actor, in *Paging) (
 	}), nil
 }
 
+type keyName struct {
+	SPKI      []byte `json:"spki,omitempty" doc:"SubjectPublicKeyInfo, DER in base64"`
+	Hash      string `json:"hash,omitempty" pattern:"^([0-9a-fA-F]{64})?$" doc:"Of it, hexadecimal, instead"`
+	Algorithm string `json:"algorithm,omitempty" enum:"sm3,sha256" doc:"Of the hash"`
+}
+
+func keyNames(all []keyName) (out []ca.KeyName) {
+	for _, k := range all {
+		hash, _ := hex.DecodeString(k.Hash) // the pattern has been checked
+		out = append(out, ca.KeyName{SPKI: k.SPKI, Hash: hash, Algorithm: k.Algorithm})
+	}
+	return out
+}
+
 type blockInput struct {
 	Body struct {
-		Keys []struct {
-			SPKI      []byte `json:"spki,omitempty" doc:"SubjectPublicKeyInfo, DER in base64"`
-			Hash      string `json:"hash,omitempty" pattern:"^([0-9a-fA-F]{64})?$" doc:"Of it, hexadecimal, instead"`
-			Algorithm string `json:"algorithm,omitempty" enum:"sm3,sha256" doc:"Of the hash"`
-		} `json:"keys" minItems:"1" maxItems:"1000"`
-		Listed bool   `json:"listed,omitempty" doc:"Taken over from a published list"`
-		Note   string `json:"note" maxLength:"600" doc:"Where that is known from; no personal data"`
-		Revoke bool   `json:"revoke,omitempty" doc:"Revoke the certificates of these keys too"`
-		DryRun bool   `json:"dry_run,omitempty" doc:"Tell what would happen; change nothing"`
+		Keys   []keyName `json:"keys" minItems:"1" maxItems:"1000"`
+		Listed bool      `json:"listed,omitempty" doc:"Taken over from a published list"`
+		Note   string    `json:"note" maxLength:"600" doc:"Where that is known from; no personal data"`
+		Revoke bool      `json:"revoke,omitempty" doc:"Revoke the certificates of these keys too"`
+		DryRun bool      `json:"dry_run,omitempty" doc:"Tell what would happen; change nothing"`
 	}
 }
 
 type blockedView struct {
-	New          int      `json:"new" doc:"Keys that were not blocked before"`
-	Certificates []string `json:"certificates" doc:"Serials in force of these keys; revoked if that was asked for. A SHA-256 finds none"`
+	New          int           `json:"new" doc:"Keys that were not blocked before"`
+	Certificates []string      `json:"certificates" doc:"Serials in force of these keys; revoked if that was asked for. A SHA-256 finds none"`
+	Also         []relatedItem `json:"also,omitempty" doc:"Obtained with these keys, and left alone"`
+	Second       bool          `json:"second_officer,omitempty" doc:"Of a dry run: more than one officer may revoke alone; propose a mass revocation"`
 }
 
 func (a *API) blockKeys(ctx context.Context, by actor.Actor, in *blockInput) (*body[blockedView], error) {
-	b := ca.Blocking{Listed: in.Body.Listed, Note: in.Body.Note, Revoke: in.Body.Revoke, DryRun: in.Body.DryRun}
-	for _, k := range in.Body.Keys {
-		hash, _ := hex.DecodeString(k.Hash) // the pattern has been checked
-		b.Keys = append(b.Keys, ca.KeyName{SPKI: k.SPKI, Hash: hash, Algorithm: k.Algorithm})
-	}
+	b := ca.Blocking{Keys: keyNames(in.Body.Keys), Listed: in.Body.Listed, Note: in.Body.Note, Revoke: in.Body.Revoke, DryRun: in.Body.DryRun}
 	done, err := a.CA.BlockKeys(ctx, by, b)
-	out := &body[blockedView]{blockedView{New: done.New, Certificates: []string{}}}
+	out := &body[blockedView]{blockedView{New: done.New, Certificates: []string{}, Second: done.Second}}
+	for _, r := range done.Also {
+		out.Body.Also = append(out.Body.Also, relatedItem{hex.EncodeToString(r.Serial), r.Profile, r.Why, hex.EncodeToString(r.Under)})
+	}
 	for _, c := range done.Certificates {
 		out.Body.Certificates = append(out.Body.Certificates, hex.EncodeToString(c.Serial))
 	}

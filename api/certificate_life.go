@@ -28,6 +28,9 @@ func (a *API) certificateRoutes() []route {
 		{"POST /api/v1/certificates/{serial}/key-compromise", anyone + " who can sign with the key", text("凭密钥签名报告密钥泄露，相关证书立即吊销", "Revoke all certificates of a key by showing that one has it"), on(a.reportKey, costs(20))},
 		{"GET /api/v1/blocked-keys", "registrar, approver, business administrator, audit administrator", text("列出已禁用的密钥", "List blocked keys, newest first"), on(a.listBlockedKeys)},
 		{"POST /api/v1/blocked-keys", "approver, business administrator", text("永久禁用密钥", "Block keys for ever"), on(a.blockKeys, costs(5))},
+		{"GET /api/v1/mass-revocations", "approver, business administrator, audit administrator", text("列出批量吊销", "List mass revocations, newest first"), on(a.listMass)},
+		{"POST /api/v1/mass-revocations", "approver, business administrator", text("提出批量吊销，由另一名人员审核", "Propose to revoke many certificates; another officer decides"), on(a.proposeMass, created, costs(5), large(textBody))},
+		{"POST /api/v1/mass-revocations/{id}/decision", "approver, business administrator; not the maker", text("审核批量吊销，通过即执行", "Approve a mass revocation, which carries it out, or reject it"), on(a.decideMass, costs(5))},
 		{"PUT /api/v1/subjects/{id}/reminders", "the holder, who represents the entity, registrar, approver", text("设置是否接收到期提醒", "Set whether a holder is reminded before certificates end"), on(a.setReminders)},
 	}
 }
@@ -152,6 +155,7 @@ type revokeInput struct {
 		Reason       string    `json:"reason" enum:"unspecified,keyCompromise,cACompromise,affiliationChanged,superseded,cessationOfOperation,privilegeWithdrawn"`
 		InvalidSince time.Time `json:"invalid_since,omitzero" doc:"Since when the key is known or suspected to be lost"`
 		Pair         bool      `json:"pair,omitempty" doc:"The other certificate of the same application too"`
+		Obtained     bool      `json:"obtained,omitempty" doc:"For keyCompromise: also what was obtained with the key by CMP, EST or renewal, and with that. May be asked for when the certificate is revoked already"`
 		DryRun       bool      `json:"dry_run,omitempty" doc:"Tell what would be revoked; change nothing"`
 		Certificate  string    `json:"certificate,omitempty" maxLength:"32768" doc:"The certificate itself, PEM, for officers: one of ours that the record lost with the newest rows of the database is revoked all the same"`
 	}
@@ -160,6 +164,8 @@ type revokeInput struct {
 type revokedView struct {
 	Revoked []endedItem   `json:"revoked" doc:"The one asked for first, then others of the same key"`
 	Also    []relatedItem `json:"also" doc:"What may have to be looked at, and was left alone"`
+	More    bool          `json:"more,omitempty" doc:"More was obtained with the key than was looked at; ask again when these are revoked"`
+	Second  bool          `json:"second_officer,omitempty" doc:"Of a dry run: more than one officer may revoke alone; propose a mass revocation"`
 }
 
 type endedItem struct {
@@ -171,16 +177,17 @@ type endedItem struct {
 type relatedItem struct {
 	Serial  string `json:"serial" doc:"Hexadecimal"`
 	Profile string `json:"profile"`
-	Why     string `json:"why" enum:"pair,successor"`
+	Why     string `json:"why" enum:"pair,successor,obtained" doc:"Issued with it, replaced it, or asked for with the lost key"`
+	Under   string `json:"under,omitempty" doc:"Of an obtained one: serial of the certificate that authorised it"`
 }
 
 func viewRevoked(e ca.Ended) *body[revokedView] {
-	out := &body[revokedView]{revokedView{Revoked: []endedItem{}, Also: []relatedItem{}}}
+	out := &body[revokedView]{revokedView{Revoked: []endedItem{}, Also: []relatedItem{}, More: e.More, Second: e.Second}}
 	for _, r := range e.Revoked {
 		out.Body.Revoked = append(out.Body.Revoked, endedItem{hex.EncodeToString(r.Serial), r.At, r.Reason.String()})
 	}
 	for _, r := range e.Also {
-		out.Body.Also = append(out.Body.Also, relatedItem{hex.EncodeToString(r.Serial), r.Profile, r.Why})
+		out.Body.Also = append(out.Body.Also, relatedItem{hex.EncodeToString(r.Serial), r.Profile, r.Why, hex.EncodeToString(r.Under)})
 	}
 	return out
 }
@@ -191,7 +198,7 @@ func (a *API) revokeCertificate(ctx context.Context, by actor.Actor, in *revokeI
 		return nil, errReason
 	}
 	ended, err := a.CA.End(ctx, by, ca.Ending{
-		Serial: in.octets(), Reason: reason, Invalid: in.Body.InvalidSince, Pair: in.Body.Pair, DryRun: in.Body.DryRun,
+		Serial: in.octets(), Reason: reason, Invalid: in.Body.InvalidSince, Pair: in.Body.Pair, Obtained: in.Body.Obtained, DryRun: in.Body.DryRun,
 		Certificate: []byte(in.Body.Certificate),
 	})
 	return viewRevoked(ended), err

@@ -27,6 +27,7 @@ type Request struct {
 	Key          string            // idempotency key; the same maker and key give the same application
 	Act          Act               // what it is for; only the program's own calls set it
 	Replaces     string            // serial of the certificate to replace, hexadecimal
+	Authorised   string            // serial of the certificate whose key signed for this, hexadecimal; only the program's own calls set it
 	Draft        bool              // to be kept, and submitted later
 
 	batch   string   // id of the batch that it comes in
@@ -111,7 +112,7 @@ func roomFor(r R, by actor.Actor, app Application) error {
 func (a *Authority) newApplication(by actor.Actor, q Request) Application {
 	now := a.Now().UTC()
 	return Application{
-		ID: rand.Text(), Act: q.Act, Replaces: q.Replaces, Maker: by, Batch: q.batch, Key: q.Key, At: now, Steps: []Step{step("submit", by, now, "")},
+		ID: rand.Text(), Act: q.Act, Replaces: q.Replaces, Authorised: q.Authorised, Maker: by, Batch: q.batch, Key: q.Key, At: now, Steps: []Step{step("submit", by, now, "")},
 	}
 }
 

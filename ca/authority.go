@@ -15,10 +15,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"hufu/certs"
 	"hufu/internal/actor"
+	"hufu/internal/limit"
 )
 
 // Holder is what the registry knows of a holder. Certificates take names and numbers from here alone.
@@ -69,7 +68,7 @@ type Config struct {
 	Spool      string              // folder for long lists while they are made; optional, that of the system
 	OCSP       OCSP                // how status is told; optional
 	// TimeStampRate bounds the time-stamps given to the world each second, each of which stays in the log for ever; those
-	// for our own seals are not counted. Optional: 20, and ten times as many at once.
+	// for our own seals are not counted. Optional: 20, and ten times as many at once; a quarter of that for each address.
 	TimeStampRate float64
 	// TimeStampPolicy stands in every token; optional: one of the example arc, which says nothing.
 	TimeStampPolicy certs.OID
@@ -84,7 +83,9 @@ type Config struct {
 	Client *http.Client
 	Now    func() time.Time
 	// Issuing is how many issuances may be under way at once; more are refused with ErrCrowded. Optional: 256.
-	Issuing int
+	Issuing  int
+	Alone    int                        // certificates that an officer may revoke within an hour without another one; optional, 100; negative: any number
+	RemoteIP func(*http.Request) string // address of a caller; optional, the peer's
 }
 
 // Authority signs. It is safe for concurrent use.
@@ -97,8 +98,9 @@ type Authority struct {
 	above   []superior     // of authorities of ours that others certified
 	crossed map[string]int // how many cross certificates others issued for an authority of ours
 	seen    listCache      // what others publish, as parsed last
-	strange *rate.Limiter  // time-stamps for the world
-	reports *rate.Limiter  // of lost keys by whoever has one
+	strange *limit.Shared  // time-stamps for the world
+	reports *limit.Shared  // of lost keys by whoever has one
+	alone   *limit.Callers // certificates that each officer revokes
 
 	ocsp     *responder
 	listPart int // octets of a list in one row
@@ -147,14 +149,13 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 	if c.TimeStampAccuracy <= 0 {
 		c.TimeStampAccuracy = time.Second
 	}
-	if c.Issuing <= 0 {
-		c.Issuing = defaultIssuing
-	}
+	c.bounds()
 	a := &Authority{
 		Config: c, flow: newFlow(c.Store, c.Issuing), ocsp: newResponder(c.OCSP), listPart: partSize,
 		issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
-		reports: rate.NewLimiter(10, 50),
-		strange: rate.NewLimiter(rate.Limit(c.TimeStampRate), int(max(1, 10*c.TimeStampRate))),
+		reports: limit.NewShared(limit.Rate{PerSecond: 0.5, Burst: 10}, limit.Rate{PerSecond: 10, Burst: 50}, c.Now),
+		strange: limit.NewShared(limit.Seconds(c.TimeStampRate/4, 10), limit.Seconds(c.TimeStampRate, 10), c.Now),
+		alone:   limit.New(limit.Rate{PerSecond: float64(c.Alone) / time.Hour.Seconds(), Burst: max(1, c.Alone)}, c.Now),
 	}
 	if err := a.loadProfiles(ctx); err != nil && !errors.Is(err, ErrDamagedProfile) {
 		return nil, err

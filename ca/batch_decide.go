@@ -85,6 +85,13 @@ func (a *Authority) decideChunk(ctx context.Context, id string) (more bool, err 
 	if err != nil || d.Done {
 		return false, err
 	}
+	cause, err := a.dismissed(ctx, d.By)
+	if err != nil {
+		return false, err
+	}
+	if cause != nil {
+		return false, a.stopDecision(ctx, d)
+	}
 	strange, err := a.strangeHolders(ctx, d.By, rows)
 	if err != nil {
 		return false, err
@@ -103,6 +110,20 @@ func (a *Authority) decideChunk(ctx context.Context, id string) (more bool, err 
 		return false, fmt.Errorf("decision %s: %w", id, err)
 	}
 	return len(rows) == batchChunk, nil
+}
+
+// stopDecision ends a decision whose officer may not decide any more: what was decided before stays, the rest waits for another.
+func (a *Authority) stopDecision(ctx context.Context, d BatchDecision) error {
+	return a.Store.Update(ctx, func(w W) error {
+		next := d
+		next.Done, next.Stopped = true, ErrBatchMaker.Code
+		if err := changed(w.AdvanceDecision(next, d.Next)); err != nil {
+			return err
+		}
+		return w.Record(a.batchEntry(actor.ForSystem("batch"), "batch.stop-decision", d.Batch, map[string]string{
+			"decided": strconv.Itoa(d.Decided), "refused": strconv.Itoa(d.Refused),
+		}))
+	})
 }
 
 // strangeHolders asks for which rows' holders the officer may decide.
@@ -148,4 +169,30 @@ func (a *Authority) decideRow(w W, d *BatchDecision, row RowResult, strange map[
 		d.Decided++
 	}
 	return err
+}
+
+// stopBatch gives up the rows that wait when the batch's maker may not act any more; it is asked before each chunk. What officers
+// approved is issued all the same. Should the maker be back in office, RetryBatch goes on.
+func (a *Authority) stopBatch(ctx context.Context, b Batch) (bool, error) {
+	cause, err := a.dismissed(ctx, b.Maker)
+	if err != nil || cause == nil {
+		return false, err
+	}
+	return true, a.Store.Update(ctx, func(w W) error {
+		n, err := w.StopRows(b.ID, ErrBatchMaker.Code, ErrBatchMaker.Text)
+		if err != nil || n == 0 {
+			return err
+		}
+		return w.Record(a.batchEntry(actor.ForSystem("batch"), "batch.stop", b.ID, map[string]string{"rows": strconv.FormatInt(n, 10)}))
+	})
+}
+
+// dismissed asks whether whoever made a batch or decided on it may act now; cause says why not. Where that cannot be found out, it
+// is an error, and the job tries again.
+func (a *Authority) dismissed(ctx context.Context, by actor.Actor) (cause, err error) {
+	err = a.standing(ctx, by)
+	if kind := fault.KindOf(err); err == nil || kind == fault.Internal || kind == fault.Unavailable || kind == fault.Limited {
+		return nil, err
+	}
+	return err, nil
 }

@@ -486,3 +486,43 @@ func TestTheQueueCarriesABatch(t *testing.T) {
 		}
 	})
 }
+
+// TestABatchStopsWhenItsMakerIsDismissed: roles are not those of the day on which it was brought.
+func TestABatchStopsWhenItsMakerIsDismissed(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx, refused := t.Context(), map[string]bool{}
+		w.People = people{refused}
+		b := w.batch(file(row(t), row(t), row(t)))
+		refused[clerk.Subject] = true
+		if err := is(w.work(b), "3 failed"); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range w.rows(b, "failed") {
+			if r.Code != ca.ErrBatchMaker.Code || r.Text.ZH == "" || r.Application != "" {
+				t.Errorf("row %d: %+v", r.Number, r)
+			}
+		}
+		delete(refused, clerk.Subject)
+		if _, err := w.RetryBatch(ctx, clerk, b.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := is(w.work(b), "3 submitted"); err != nil {
+			t.Fatal(err)
+		}
+		d, err := w.JudgeBatch(ctx, second, b.ID, ca.Decision{Verdict: ca.Approve}, nil)
+		w.must(err)
+		refused[second.Subject] = true
+		if err := is(w.work(b), "3 submitted"); err != nil {
+			t.Errorf("an officer who was dismissed approved: %v", err)
+		}
+		_, _, all, err := w.Batch(ctx, officer, b.ID)
+		if err != nil || len(all) != 1 || all[0].ID != d.ID || !all[0].Done || all[0].Stopped != ca.ErrBatchMaker.Code || all[0].Decided != 0 {
+			t.Errorf("%+v %v", all, err)
+		}
+		_, err = w.JudgeBatch(ctx, officer, b.ID, ca.Decision{Verdict: ca.Approve}, nil)
+		w.must(err)
+		if err := is(w.work(b), "3 issued"); err != nil {
+			t.Errorf("another officer: %v", err)
+		}
+	})
+}

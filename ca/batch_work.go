@@ -87,6 +87,11 @@ func (a *Authority) batchStep(ctx context.Context, b Batch) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if len(waiting) > 0 {
+		if stopped, err := a.stopBatch(ctx, b); err != nil || stopped {
+			return 0, err
+		}
+	}
 	err = manyHands(len(waiting), func(i int) error { return a.enterRow(ctx, b, waiting[i].BatchRow) })
 	if err != nil {
 		return 0, fmt.Errorf("enter rows of batch %s: %w", b.ID, err)

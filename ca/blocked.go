@@ -45,8 +45,10 @@ const maxBlocking = 1000
 
 // Blocked is what a blocking did, or would do.
 type Blocked struct {
-	New          int      // keys that were not blocked before
-	Certificates []Record // in force and of these keys; revoked where that was asked for. Hashes in SHA-256 do not find any
+	New          int       // keys that were not blocked before
+	Certificates []Record  // in force and of these keys; revoked where that was asked for. Hashes in SHA-256 do not find any
+	Also         []Related // obtained with these keys, and left alone
+	Second       bool      // of a dry run: more than one officer may revoke alone
 }
 
 // BlockKeys makes keys unusable for certificates for ever: nothing unblocks one, since a new key costs the holder a minute,
@@ -61,31 +63,18 @@ func (a *Authority) BlockKeys(ctx context.Context, by actor.Actor, b Blocking) (
 	if err := a.standing(ctx, by); err != nil {
 		return Blocked{}, err
 	}
-	names := make([]BlockedKey, len(b.Keys))
-	source := BlockedByOfficer
-	if b.Listed {
-		source = BlockedByList
-	}
-	for i, k := range b.Keys {
-		hash, algorithm, err := k.hash()
-		if err != nil {
-			return Blocked{}, err
-		}
-		names[i] = BlockedKey{Hash: hash, Algorithm: algorithm, Source: source, Note: b.Note, By: by.String(), At: a.Now().UTC()}
+	names, err := b.names(by, a.Now().UTC())
+	if err != nil {
+		return Blocked{}, err
 	}
 	var out Blocked
 	var ended Ended
-	err := a.Store.Update(ctx, func(w W) error {
-		out, ended = Blocked{}, Ended{}
-		for _, k := range names {
-			if err := a.block(w, by, b, k, &out, &ended); err != nil {
-				return err
-			}
+	charged := false
+	err = a.Store.Update(ctx, func(w W) error {
+		if out, ended, err = a.blockAll(w, by, b, names); err != nil {
+			return err
 		}
-		if b.DryRun {
-			return errDry
-		}
-		return nil
+		return a.bounded(by, b.DryRun, len(ended.Revoked), &out.Second, &charged)
 	})
 	if err != nil && !isDry(err) {
 		return Blocked{}, err
@@ -94,6 +83,34 @@ func (a *Authority) BlockKeys(ctx context.Context, by actor.Actor, b Blocking) (
 		a.statusesChanged(ended)
 	}
 	return out, nil
+}
+
+// names are the keys as they are kept.
+func (b Blocking) names(by actor.Actor, now time.Time) ([]BlockedKey, error) {
+	names := make([]BlockedKey, len(b.Keys))
+	source := BlockedByOfficer
+	if b.Listed {
+		source = BlockedByList
+	}
+	for i, k := range b.Keys {
+		hash, algorithm, err := k.hash()
+		if err != nil {
+			return nil, err
+		}
+		names[i] = BlockedKey{Hash: hash, Algorithm: algorithm, Source: source, Note: b.Note, By: by.String(), At: now}
+	}
+	return names, nil
+}
+
+// blockAll blocks keys in the caller's transaction.
+func (a *Authority) blockAll(w W, by actor.Actor, b Blocking, names []BlockedKey) (out Blocked, ended Ended, err error) {
+	for _, k := range names {
+		if err := a.block(w, by, b, k, &out, &ended); err != nil {
+			return Blocked{}, Ended{}, err
+		}
+	}
+	out.Also = ended.Also
+	return out, ended, nil
 }
 
 func (k KeyName) hash() (hash []byte, algorithm string, err error) {
@@ -145,7 +162,10 @@ func (a *Authority) block(w W, by actor.Actor, b Blocking, k BlockedKey, out *Bl
 		return nil
 	}
 	e := ending{a: a, w: w, by: by, Ending: Ending{Reason: certs.ReasonKeyCompromise}, now: k.At}
-	return e.all(all, ended)
+	if err := e.all(all, ended); err != nil {
+		return err
+	}
+	return e.obtained(all[0], ended)
 }
 
 func recordBlock(w W, by actor.Actor, k BlockedKey) error {

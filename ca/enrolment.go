@@ -133,3 +133,48 @@ func (a *Authority) Issued(ctx context.Context, by actor.Actor, serial []byte) (
 	})
 	return c, err
 }
+
+// maxReplaced bounds how far back Replaced looks.
+const maxReplaced = 16
+
+// Replaced tells whether now is what replaced old, at once or through others, for the same holder under the same profile; to the
+// system alone.
+func (a *Authority) Replaced(ctx context.Context, by actor.Actor, now, old Record) (found bool, err error) {
+	if by.Capacity != actor.System {
+		return false, ErrUnknown.With("%s may not look up %x", by, old.Serial)
+	}
+	if now.Holder != old.Holder || now.Profile != old.Profile {
+		return false, nil
+	}
+	err = a.Store.View(ctx, func(r R) error {
+		found = false
+		application := now.Application
+		for range maxReplaced {
+			app, err := r.Application(application)
+			if isUnknown(err) || err == nil && app.Replaces == "" {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			serial, err := parseSerial(app.Replaces)
+			if err != nil {
+				return err
+			}
+			before, err := r.CertificateBySerial(serial)
+			if err != nil {
+				return err
+			}
+			if before.Holder != old.Holder || before.Profile != old.Profile {
+				return nil
+			}
+			if before.Application == old.Application { // the certificate, or the one issued with it
+				found = true
+				return nil
+			}
+			application = before.Application
+		}
+		return nil
+	})
+	return found, err
+}

@@ -76,6 +76,8 @@ var (
 		"Another file was sent under this idempotency key before. Use a new key.", "该幂等键已用于另一个文件。请更换后再试。")
 	ErrBatchBusy = fault.New(fault.Conflict, "ca.batch-busy",
 		"Rows of this batch still wait to be entered. Decide when all are.", "本批次仍有未录入的行。请待全部录入后再审核。")
+	ErrBatchMaker = fault.New(fault.Denied, "ca.batch-maker",
+		"Who brought this batch, or decided on it, may not act any more. Another officer has to bring the rows in again, or decide.", "该批次的提交人或审核人已无权办理。请由其他人员重新提交或审核。")
 	ErrBatchState = fault.New(fault.Conflict, "ca.batch-state",
 		"The batch is not in a state that allows this; look at it again.", "该批次当前状态不允许此操作，请刷新后查看。")
 )

@@ -11,6 +11,14 @@ const (
 	RelatedSuccessor = "successor" // replaced it
 )
 
+// Related is a certificate that has to do with a revoked one.
+type Related struct {
+	Serial  []byte
+	Profile string
+	Why     string // "pair": issued with it; "successor": replaced it; "obtained": asked for with it
+	Under   []byte // of an obtained one: serial of the certificate that authorised it
+}
+
 type relative struct {
 	record Record
 	why    string

@@ -475,25 +475,25 @@ func TestWhoeverHasTheKeyMayRevoke(t *testing.T) {
 		w.must(err)
 		w.now = w.now.AddDate(0, 0, 2)
 		for name, sig := range map[string][]byte{"another key": wrong, "another text": request, "an old day": old, "nothing": nil} {
-			if _, err := w.EndByKey(t.Context(), actor.Actor{}, serial, sig); !errors.Is(err, ca.ErrPossession) {
+			if _, err := w.EndByKey(t.Context(), actor.Actor{}, ca.KeyReport{Serial: serial, Signature: sig, From: "192.0.2.1"}); !errors.Is(err, ca.ErrPossession) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		w.must(w.Revoke(t.Context(), officer, serial, certs.ReasonSuperseded, time.Time{}))
 		_, sig, err := certs.Sign(key, w.Challenge(serial))
 		w.must(err)
-		if _, err := w.EndByKey(t.Context(), actor.Actor{}, serial, sig); err != nil {
+		if _, err := w.EndByKey(t.Context(), actor.Actor{}, ca.KeyReport{Serial: serial, Signature: sig, From: "192.0.2.1"}); err != nil {
 			t.Fatal(err)
 		}
 		if s := w.course(app.Certificates[0]).Status; s == nil || s.Reason != certs.ReasonKeyCompromise {
 			t.Errorf("%+v", s)
 		}
-		if ended, err := w.EndByKey(t.Context(), actor.Actor{}, serial, sig); err != nil || len(ended.Revoked) != 0 {
+		if ended, err := w.EndByKey(t.Context(), actor.Actor{}, ca.KeyReport{Serial: serial, Signature: sig, From: "192.0.2.1"}); err != nil || len(ended.Revoked) != 0 {
 			t.Errorf("said twice: %+v, %v", ended, err)
 		}
 		limited := false
 		for range 80 {
-			_, err := w.EndByKey(t.Context(), actor.Actor{}, serial, sig)
+			_, err := w.EndByKey(t.Context(), actor.Actor{}, ca.KeyReport{Serial: serial, Signature: sig, From: "192.0.2.1"})
 			limited = limited || errors.Is(err, ca.ErrTooMany)
 		}
 		if !limited {

@@ -100,8 +100,12 @@ func (a *Authority) Renew(ctx context.Context, by actor.Actor, n Replacement) (A
 	if facts == nil {
 		facts = maps.Clone(old.app.Facts)
 	}
+	authorised := ""
+	if proven {
+		authorised = hex.EncodeToString(n.Serial)
+	}
 	return a.Apply(ctx, by, Request{
-		Profile: old.Profile, Holder: old.Holder, Organization: old.app.Organization, Facts: facts, CSR: request.Raw, Key: n.Key,
+		Authorised: authorised, Profile: old.Profile, Holder: old.Holder, Organization: old.app.Organization, Facts: facts, CSR: request.Raw, Key: n.Key,
 		Act: n.Act, Replaces: hex.EncodeToString(n.Serial),
 		renewal: &renewal{automatic: proven && n.Act != ActChange && old.profile.Renewal.Automatic},
 	})
@@ -221,6 +225,9 @@ func (n Replacement) checkKey(old predecessor, request *certs.Request) error {
 // certificate may have been suspended or revoked, and its holder renamed. What no officer has looked at must still be vouched
 // for by a certificate in force. successor is what was prepared.
 func (a *Authority) replaces(ctx context.Context, app Application, successor *prepared) error {
+	if err := a.authorised(ctx, app); err != nil {
+		return err
+	}
 	if app.Replaces == "" {
 		return nil
 	}
@@ -252,4 +259,33 @@ func (a *Authority) replaces(ctx context.Context, app Application, successor *pr
 		return ErrIssuer.With("the authority ends too soon to renew certificate %s", app.Replaces)
 	}
 	return nil
+}
+
+// authorised refuses an application that rests on a certificate which is not in force any more: whoever stole it may have asked
+// before it was revoked. Where an officer has looked, a suspended one does.
+func (a *Authority) authorised(ctx context.Context, app Application) error {
+	if app.Authorised == "" || app.Authorised == app.Replaces {
+		return nil
+	}
+	serial, err := parseSerial(app.Authorised)
+	if err != nil {
+		return err
+	}
+	var status *Revocation
+	err = a.Store.View(ctx, func(r R) error {
+		c, err := r.CertificateBySerial(serial)
+		if err != nil {
+			return err
+		}
+		found, err := r.Revocation(c.Issuer, c.Serial)
+		if isUnknown(err) {
+			return nil
+		}
+		status = &found
+		return err
+	})
+	if err == nil && status != nil && (len(app.Checkers) == 0 || !status.Held()) {
+		err = ErrRevoked.With("certificate %s, with which application %s was made, is not in force any more", app.Authorised, app.ID)
+	}
+	return err
 }

@@ -16,7 +16,10 @@ type Ending struct {
 	Reason  certs.Reason
 	Invalid time.Time // since when the key is known or suspected to be lost; zero when not told
 	Pair    bool      // the other certificate of the same application too
-	DryRun  bool      // tell what would happen, change nothing
+	// Obtained takes along, for key compromise, what was obtained with the lost key: certificates that it authorised by CMP, EST or
+	// as a renewal, and those that they authorised. Without it they are named in Ended.Also. May be asked for later, again.
+	Obtained bool
+	DryRun   bool // tell what would happen, change nothing
 
 	// Certificate, DER or PEM, is what the serial belongs to where the record may have lost it. Officers may give it; one that
 	// is in the record is revoked as without.
@@ -29,13 +32,8 @@ type Ending struct {
 type Ended struct {
 	Revoked []Revocation // now in force: the one asked for first, then others of the same key
 	Also    []Related    // what an officer should look at, and nothing was done to
-}
-
-// Related is a certificate that has to do with a revoked one.
-type Related struct {
-	Serial  []byte
-	Profile string
-	Why     string // "pair": issued with it; "successor": replaced it
+	More    bool         // more was obtained with the key than was looked at here; ask again when these are revoked
+	Second  bool         // of a dry run: more than one officer may revoke alone
 }
 
 // Revoke ends a certificate as End does, without asking for more.
@@ -53,18 +51,15 @@ var errDry = errors.New("nothing is to be changed")
 // revoked for a lost key alone. A serial that is reserved is voided by officers: what may have been signed under it never
 // counts.
 //
-// Key compromise also blocks the key for ever and revokes every other certificate of that key. The new list follows by a
+// Key compromise also blocks the key for ever and revokes every other certificate of that key, and tells what was obtained with
+// it. More than an officer may revoke alone within an hour is ErrSecondOfficer: see ProposeMass. The new list follows by a
 // durable job; OCSP knows at once.
 func (a *Authority) End(ctx context.Context, by actor.Actor, e Ending) (Ended, error) {
 	if err := by.Known(); err != nil {
 		return Ended{}, err
 	}
-	now := a.Now().UTC()
-	if !e.Reason.Valid() || e.Reason == certs.ReasonRemoveFromCRL || e.Reason == certs.ReasonCertificateHold {
-		return Ended{}, ErrReason.With("reason %d", e.Reason)
-	}
-	if e.Invalid.After(now) {
-		return Ended{}, ErrReason.With("invalidity date %s is in the future", e.Invalid.Format(time.RFC3339))
+	if err := e.check(a.Now()); err != nil {
+		return Ended{}, err
 	}
 	if err := a.standing(ctx, by); err != nil {
 		return Ended{}, err
@@ -76,15 +71,13 @@ func (a *Authority) End(ctx context.Context, by actor.Actor, e Ending) (Ended, e
 		}
 	}
 	var out Ended
+	charged := false
 	err := a.Store.Update(ctx, func(w W) error {
 		out = Ended{}
 		if err := a.end(w, by, e, &out); err != nil {
 			return err
 		}
-		if e.DryRun {
-			return errDry
-		}
-		return nil
+		return a.bounded(by, e.DryRun, len(out.Revoked), &out.Second, &charged)
 	})
 	if isDry(err) {
 		return out, nil
@@ -94,6 +87,17 @@ func (a *Authority) End(ctx context.Context, by actor.Actor, e Ending) (Ended, e
 	}
 	a.statusesChanged(out)
 	return out, nil
+}
+
+// check refuses a reason that is none to revoke for, and an invalidity date in the future.
+func (e Ending) check(now time.Time) error {
+	if !e.Reason.Valid() || e.Reason == certs.ReasonRemoveFromCRL || e.Reason == certs.ReasonCertificateHold {
+		return ErrReason.With("reason %d", e.Reason)
+	}
+	if e.Invalid.After(now) {
+		return ErrReason.With("invalidity date %s is in the future", e.Invalid.Format(time.RFC3339))
+	}
+	return nil
 }
 
 func isDry(err error) bool { return errors.Is(err, errDry) }
@@ -156,8 +160,10 @@ type ending struct {
 }
 
 // lost tells that the reason says something about the key.
-func (e ending) lost() bool {
-	return e.Reason == certs.ReasonKeyCompromise || e.Reason == certs.ReasonCACompromise
+func (e ending) lost() bool { return lost(e.Reason) }
+
+func lost(r certs.Reason) bool {
+	return r == certs.ReasonKeyCompromise || r == certs.ReasonCACompromise
 }
 
 func (e ending) certificate(c Record, out *Ended) error {
@@ -165,12 +171,16 @@ func (e ending) certificate(c Record, out *Ended) error {
 		return ErrEnded.With("certificate %x ended %s", c.Serial, c.NotAfter.Format(time.RFC3339))
 	}
 	r, err := e.revoke(c)
-	if err != nil {
+	if err == nil {
+		out.Revoked = append(out.Revoked, r)
+	} else if !errors.Is(err, ErrRevoked) || !e.Obtained || !e.lost() { // what was obtained may be asked for later
 		return err
 	}
-	out.Revoked = append(out.Revoked, r)
 	if e.lost() {
 		if err := e.key(c, out); err != nil {
+			return err
+		}
+		if err := e.obtained(c, out); err != nil {
 			return err
 		}
 	}
@@ -260,11 +270,11 @@ func (e ending) related(c Record, out *Ended) error {
 		return err
 	}
 	for _, o := range others {
-		if out.has(o.record.Serial) {
+		if out.has(o.record.Serial) || out.named(o.record.Serial) {
 			continue
 		}
 		if o.why != RelatedPair || !e.Pair {
-			out.Also = append(out.Also, Related{o.record.Serial, o.record.Profile, o.why})
+			out.Also = append(out.Also, Related{Serial: o.record.Serial, Profile: o.record.Profile, Why: o.why})
 			continue
 		}
 		r, err := e.revoke(o.record)

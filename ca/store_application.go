@@ -44,6 +44,7 @@ type Application struct {
 	State          State
 	Act            Act         // what it is for
 	Replaces       string      // serial of the certificate that the new one replaces, hexadecimal; "" for a first one
+	Authorised     string      // serial of the certificate whose key signed for it, hexadecimal; "": it was asked for otherwise
 	Maker          actor.Actor // who applied; name, roles and levels as they were then
 	Checkers       []actor.Actor
 	Reason         string // of a rejection, of having been sent back, or the last officer's remark
@@ -75,6 +76,9 @@ type ApplicationR interface {
 	Applications(f ApplicationFilter) ([]Application, error)
 	// OpenApplications counts a maker's drafts and submitted ones, to at most limit.
 	OpenApplications(maker string, limit int) (int, error)
+	// ObtainedWith lists the serials of what was issued for applications that a certificate authorised, oldest first, of at most
+	// limit applications.
+	ObtainedWith(serial string, limit int) ([]string, error)
 }
 
 // ApplicationFilter narrows a list; zero fields do not.

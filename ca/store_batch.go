@@ -101,6 +101,7 @@ type BatchDecision struct {
 	Decided  int // rows so far
 	Refused  int // rows on which this officer may not decide, or which changed meanwhile
 	Done     bool
+	Stopped  string // code of the reason why the rest was left alone; "": it was not
 }
 
 // BatchR looks batches up.
@@ -136,6 +137,8 @@ type BatchW interface {
 	RetryRows(batch string, numbers []int) (int64, error)
 	// CancelRows ends rows that wait. It returns how many.
 	CancelRows(batch string) (int64, error)
+	// StopRows fails all rows that wait, for one reason. It returns how many.
+	StopRows(batch, code string, text fault.Text) (int64, error)
 	BatchWorkW
 }
 

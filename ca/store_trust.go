@@ -11,6 +11,7 @@ const (
 	MotionSubordinate MotionKind = "subordinate" // a certificate for an authority of ours by a superior
 	MotionCross       MotionKind = "cross"       // a cross certificate, ours for another authority or another's for ours
 	MotionExternal    MotionKind = "external"    // an authority that issues for us
+	MotionMass        MotionKind = "mass"        // the revocation of many certificates
 )
 
 // MotionState is where a motion stands.

@@ -9,14 +9,14 @@ import (
 )
 
 const caApplicationColumns = `id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
-	maker_detail, checkers, reason, steps, batch, request_key, at, decided_at, delivered_at, certificates, envelope, revision`
+	authorised_by, maker_detail, checkers, reason, steps, batch, request_key, at, decided_at, delivered_at, certificates, envelope, revision`
 
 func (t caTx) scanApplication(s scanner) (a ca.Application, err error) {
 	var facts, maker, checkers, reason, steps []byte
 	var at, decided, delivered int64
 	var serials string
 	if err := s.Scan(&a.ID, &a.Profile, &a.ProfileVersion, &a.Holder, &a.Organization, &facts, &a.Request, &a.SPKI, &a.State, &a.Act, &a.Replaces,
-		&maker, &checkers, &reason, &steps, &a.Batch, &a.Key, &at, &decided, &delivered, &serials, &a.Envelope, &a.Revision); err != nil {
+		&a.Authorised, &maker, &checkers, &reason, &steps, &a.Batch, &a.Key, &at, &decided, &delivered, &serials, &a.Envelope, &a.Revision); err != nil {
 		return a, err
 	}
 	a.At, a.DecidedAt, a.DeliveredAt, a.Certificates = fromMicros(at), fromMicros(decided), fromMicros(delivered), strings.Fields(serials)
@@ -45,6 +45,15 @@ func (t caTx) ApplicationByKey(maker, key string) (ca.Application, error) {
 func (t caTx) OpenApplications(maker string, limit int) (n int, err error) {
 	err = t.one([]any{&n}, `SELECT count(*) FROM (SELECT 1 FROM ca_application WHERE maker = $1 AND state IN ('draft', 'submitted') LIMIT $2) AS found`, maker, limit)
 	return n, err
+}
+
+func (t caTx) ObtainedWith(serial string, limit int) (all []string, err error) {
+	rows, err := list(t.tx, func(s scanner) (serials string, err error) { return serials, s.Scan(&serials) }, `SELECT certificates FROM ca_application
+		WHERE authorised_by = $1 AND authorised_by <> '' AND certificates <> '' ORDER BY at, id LIMIT $2`, serial, limit)
+	for _, serials := range rows {
+		all = append(all, strings.Fields(serials)...)
+	}
+	return all, err
 }
 
 func (t caTx) Applications(f ca.ApplicationFilter) ([]ca.Application, error) {
@@ -80,11 +89,11 @@ func (t caTx) AddApplication(a ca.Application) error {
 	}
 	return t.later(statement{
 		query: `INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
-			maker, maker_detail, steps, batch, request_key, at, decided_at, certificates)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, '')`,
+			maker, maker_detail, steps, batch, request_key, at, decided_at, certificates, authorised_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, '', $19)`,
 		args: []any{
 			a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, octets(a.Request), octets(a.SPKI), string(a.State), string(a.Act), a.Replaces,
-			a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt),
+			a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt), a.Authorised,
 		},
 		judge: func(_ int64, err error) error {
 			if duplicate(err) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hufu/ca"
+	"hufu/internal/fault"
 )
 
 const caBatchColumns = `id, name, maker_detail, state, total, sm3, request_key, at`
@@ -139,6 +140,11 @@ func (t caTx) RetryRows(batch string, numbers []int) (n int64, err error) {
 		n += one
 	}
 	return n, nil
+}
+
+func (t caTx) StopRows(batch, code string, text fault.Text) (int64, error) {
+	return t.exec(`UPDATE ca_batch_row SET state = 'failed', code = $2, text_zh = $3, text_en = $4, revision = revision + 1
+		WHERE batch = $1 AND state = 'waiting'`, batch, code, text.ZH, text.EN)
 }
 
 func (t caTx) CancelRows(batch string) (int64, error) {

@@ -55,13 +55,13 @@ func (t caTx) RowsToIssue(batch string, limit int) ([]ca.BatchRow, error) {
 		JOIN ca_batch_row r ON r.application = a.id WHERE a.batch = $1 AND a.state = 'approved' AND r.state = 'applied' LIMIT $2`, batch, limit)
 }
 
-const caDecisionColumns = `id, batch, verdict, officer, reason, chosen, at, next, decided, refused, done`
+const caDecisionColumns = `id, batch, verdict, officer, reason, chosen, at, next, decided, refused, done, stopped`
 
 func (t caTx) scanDecision(s scanner) (d ca.BatchDecision, err error) {
 	var officer, reason []byte
 	var chosen string
 	var at, done int64
-	if err := s.Scan(&d.ID, &d.Batch, &d.Decision.Verdict, &officer, &reason, &chosen, &at, &d.Next, &d.Decided, &d.Refused, &done); err != nil {
+	if err := s.Scan(&d.ID, &d.Batch, &d.Decision.Verdict, &officer, &reason, &chosen, &at, &d.Next, &d.Decided, &d.Refused, &done, &d.Stopped); err != nil {
 		return d, err
 	}
 	d.At, d.Done = fromMicros(at), done != 0
@@ -108,7 +108,7 @@ func (t caTx) AdvanceDecision(d ca.BatchDecision, from int) (bool, error) {
 	if d.Done {
 		done = 1
 	}
-	n, err := t.exec(`UPDATE ca_batch_decision SET next = $3, decided = $4, refused = $5, done = $6 WHERE id = $1 AND next = $2 AND done = 0`,
-		d.ID, from, d.Next, d.Decided, d.Refused, done)
+	n, err := t.exec(`UPDATE ca_batch_decision SET next = $3, decided = $4, refused = $5, done = $6, stopped = $7 WHERE id = $1 AND next = $2 AND done = 0`,
+		d.ID, from, d.Next, d.Decided, d.Refused, done, d.Stopped)
 	return n == 1, err
 }

@@ -161,6 +161,11 @@ func (t enrolTx) Transaction(id string) (e enrol.Transaction, err error) {
 	return e, errors.Join(err, t.openJSON("enrol_transaction.actor", id, by, &e.By))
 }
 
+func (t enrolTx) Overdue(now time.Time, limit int) ([]string, error) {
+	return list(t.tx, func(s scanner) (id string, err error) { return id, s.Scan(&id) },
+		`SELECT id FROM enrol_transaction WHERE state = 'waiting' AND due <= $1 ORDER BY due LIMIT $2`, micros(now), limit)
+}
+
 func (t enrolTx) AddTransaction(e enrol.Transaction) (bool, error) {
 	by, err := t.sealJSON("enrol_transaction.actor", e.ID, e.By)
 	if err != nil {

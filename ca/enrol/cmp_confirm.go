@@ -51,8 +51,8 @@ func issuedIn(t Transaction) (*certs.Certificate, error) {
 	return cert, err
 }
 
-// handleRevocation takes rr: one certificate a message, the one that signed, or one of those that a registration client may
-// revoke. It must be signed (RFC 9483, section 4.2).
+// handleRevocation takes rr: one certificate a message, the one that signed (RFC 9483, section 4.2), one that it replaced, or one
+// of those that a registration client may revoke (section 5.3.2). It must be signed.
 func (s *Service) handleRevocation(ctx context.Context, x *exchange) (reply, error) {
 	list := x.message.Body.Revocations
 	switch {
@@ -78,7 +78,7 @@ func (s *Service) handleRevocation(ctx context.Context, x *exchange) (reply, err
 	if err != nil {
 		return reply{}, err
 	}
-	by, err := x.who.ender(named, reason)
+	by, err := s.ender(ctx, x.who, named, reason)
 	if err != nil {
 		return reply{}, err
 	}
@@ -89,11 +89,21 @@ func (s *Service) handleRevocation(ctx context.Context, x *exchange) (reply, err
 }
 
 // ender is as whom a certificate is revoked: its key's holder ends the certificate that signed, and the one issued with it. What a
-// device holds of its holder's says nothing of the others: those end by their own keys, or by the holder in person. A registration
-// client with the right ends those of its profiles; to lift a hold is an officer's.
-func (p principal) ender(named ca.Record, reason certs.Reason) (actor.Actor, error) {
+// device holds of its holder's says nothing of the others: those end by their own keys, or by the holder in person. After a key update
+// the old key is often gone, so the certificate that replaced one may revoke it, which RFC 9483 leaves to other means; not suspend
+// or resume it. A registration client with the right ends those of its profiles; to lift a hold is an officer's.
+func (s *Service) ender(ctx context.Context, p principal, named ca.Record, reason certs.Reason) (actor.Actor, error) {
 	if slices.Equal(named.Serial, p.shown.Serial) || named.Application != "" && named.Application == p.shown.Application {
 		return p.shown.KeyHolder(), nil
+	}
+	if reason != certs.ReasonCertificateHold && reason != certs.ReasonRemoveFromCRL {
+		replaced, err := s.CA.Replaced(ctx, system(), p.shown.Record, named)
+		if err != nil {
+			return actor.Actor{}, err
+		}
+		if replaced {
+			return p.shown.KeyHolder(), nil
+		}
 	}
 	if c := p.client; c == nil || !c.Revokes || !slices.Contains(c.Profiles, named.Profile) || reason == certs.ReasonRemoveFromCRL {
 		return actor.Actor{}, ErrRights.With("%s may not change the status of %x", p.whom, named.Serial)

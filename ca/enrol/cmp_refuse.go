@@ -75,6 +75,7 @@ var failures = []struct {
 	{ca.ErrIssuer, cmp.SystemUnavailable},
 	{ErrSigner, cmp.SignerNotTrusted},
 	{ErrTransaction, cmp.TransactionIDInUse},
+	{ca.ErrSecondOfficer, cmp.NotAuthorized},
 	{errNonce, cmp.BadRecipientNonce},
 	{errConfirmed, cmp.CertConfirmed},
 	{errCertID, cmp.BadCertID},

@@ -154,7 +154,7 @@ func (s *Service) waits(x *exchange, t Transaction, application string) reply {
 	after := t
 	after.Application = application
 	if t.State != Waiting {
-		after.State, after.Due = Waiting, s.Now().UTC().Add(waitTime)
+		after.State, after.Due = Waiting, s.Now().UTC().Add(s.WaitTime)
 	}
 	out := reply{from: t.State, after: &after}
 	if x.message.Body.Kind == cmp.PollReq {
@@ -205,6 +205,9 @@ func (s *Service) handlePoll(ctx context.Context, x *exchange) (reply, error) {
 	t, err := x.follows()
 	if err != nil {
 		return reply{}, err
+	}
+	if t.State == Lapsed || s.overdue(t) {
+		return reply{}, s.over(t)
 	}
 	polls := x.message.Body.Polls
 	if t.State != Waiting && t.State != Begun || len(polls) != 1 || polls[0].ID != t.RequestID && polls[0].ID != -1 || t.Application == "" {

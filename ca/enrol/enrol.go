@@ -20,6 +20,7 @@ type Config struct {
 	Now   func() time.Time
 
 	ConfirmTime  time.Duration              // optional: how long a certificate waits for its confirmation before it is revoked; 15 minutes
+	WaitTime     time.Duration              // optional: how long a transaction waits for an officer before it lapses; 60 days, the longest that offices take
 	PollTime     time.Duration              // optional: after how long a peer should ask again for an application under approval; a minute
 	Clocks       time.Duration              // optional: how far a peer's clock may be off; 10 minutes
 	MustConfirm  bool                       // optional: no implicit confirmation, also for peers that ask for it
@@ -42,7 +43,7 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.CA == nil || c.Now == nil {
 		return nil, errors.New("enrolment: store, authority and clock must be set")
 	}
-	for value, otherwise := range map[*time.Duration]time.Duration{&c.ConfirmTime: 15 * time.Minute, &c.PollTime: time.Minute, &c.Clocks: 10 * time.Minute} {
+	for value, otherwise := range map[*time.Duration]time.Duration{&c.ConfirmTime: 15 * time.Minute, &c.WaitTime: 60 * 24 * time.Hour, &c.PollTime: time.Minute, &c.Clocks: 10 * time.Minute} {
 		if *value <= 0 {
 			*value = otherwise
 		}
@@ -51,7 +52,7 @@ func New(c Config) (*Service, error) {
 		c.Rate = 5
 	}
 	if c.RemoteIP == nil {
-		c.RemoteIP = peerIP
+		c.RemoteIP = limit.PeerIP
 	}
 	if c.Confidential == nil {
 		c.Confidential = confidential
@@ -80,17 +81,9 @@ func (s *Service) Handler() http.Handler {
 	})
 }
 
-func peerIP(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
 // confidential holds for TLS, and on this machine.
 func confidential(r *http.Request) bool {
-	ip := net.ParseIP(peerIP(r))
+	ip := net.ParseIP(limit.PeerIP(r))
 	return r.TLS != nil || ip != nil && ip.IsLoopback()
 }
 

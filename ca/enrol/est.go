@@ -182,8 +182,8 @@ func (s *Service) enrolEST(ctx context.Context, who principal, w wish) (ca.Appli
 	if t, err = s.begin(ctx, t, d.Profile); err != nil {
 		return ca.Application{}, err
 	}
-	if t.State == Refused || t.State == Lapsed {
-		return ca.Application{}, ErrTransaction.With("transaction %s is %s", t.ID, t.State)
+	if t.State == Refused || t.State == Lapsed || s.overdue(t) {
+		return ca.Application{}, s.over(t)
 	}
 	app, err := s.apply(ctx, &t, d)
 	if err != nil || t.State == Done {
@@ -200,7 +200,7 @@ func (s *Service) advance(ctx context.Context, t Transaction, app ca.Application
 		if t.State == Waiting {
 			return app, nil
 		}
-		after.State, after.Due = Waiting, s.Now().UTC().Add(waitTime)
+		after.State, after.Due = Waiting, s.Now().UTC().Add(s.WaitTime)
 		return app, s.moveOn(ctx, t.State, after)
 	case ca.Approved, ca.Issued, ca.Delivered:
 		app, err := s.issue(ctx, &t, app)

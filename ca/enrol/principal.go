@@ -2,6 +2,7 @@ package enrol
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -124,6 +125,9 @@ func (s *Service) demand(ctx context.Context, p principal, w wish) (d demand, er
 	}
 	if !profile.ServesBy(w.way) {
 		return d, ErrWay.With("profile %q by %s", d.Profile, w.way)
+	}
+	if p.shown != nil { // what was got with a stolen certificate is found again by it
+		d.Authorised = hex.EncodeToString(p.shown.Serial)
 	}
 	return d, nil
 }

@@ -79,6 +79,8 @@ type R interface {
 	Client(subject string) (Client, error)
 	Clients() ([]Client, error)
 	Transaction(id string) (Transaction, error)
+	// Overdue lists transactions that wait and whose time is over at now, at most limit.
+	Overdue(now time.Time, limit int) ([]string, error)
 }
 
 // SecretW changes secrets. Each call is one conditional statement; false when the condition did not hold.

@@ -19,9 +19,6 @@ import (
 // or never confirmed, and marks as delivered what was accepted.
 const JobSettle = "enrol.settle"
 
-// waitTime is how long a transaction may wait for an officer.
-const waitTime = 60 * 24 * time.Hour
-
 // transactionID names a transaction by who asks and what the peer calls it, so that no peer reaches another's.
 func transactionID(whom string, theirs []byte) string {
 	sum := gm.SM3([]byte(whom), []byte{0}, theirs)
@@ -220,30 +217,6 @@ func (s *Service) Settle(ctx context.Context, id string) error {
 	}
 }
 
-// lapse gives a transaction up that nobody finished. If nothing was issued in it, its secret can be used again.
-func (s *Service) lapse(ctx context.Context, t Transaction) (Transaction, error) {
-	app, err := s.CA.ApplicationMade(ctx, system(), t.By, "enrol-"+t.ID) // the row may not name it: a crash before the answer
-	if err != nil && !errors.Is(err, ca.ErrUnknown) {
-		return t, err
-	}
-	t.Application = app.ID
-	from := t.State
-	t.State = Lapsed
-	err = s.Store.Update(ctx, func(w W) error {
-		moved, err := w.Move(from, t)
-		if err != nil || !moved {
-			return errors.Join(err, ErrTransaction.With("transaction %s moved on", t.ID))
-		}
-		if len(app.Certificates) == 0 && t.Secret != "" {
-			if err := w.GiveBack(t.Secret); err != nil {
-				return err
-			}
-		}
-		return w.Record(entry(s.Now().UTC(), system(), "enrol.lapse", t.ID, ""))
-	})
-	return t, err
-}
-
 func (s *Service) deliver(ctx context.Context, t Transaction) error {
 	if t.Application == "" {
 		return nil
@@ -272,20 +245,6 @@ func (s *Service) void(ctx context.Context, t Transaction) error {
 		}
 	}
 	return nil
-}
-
-// Prune forgets transactions that have been over for long: 90 days after they began.
-func (s *Service) Prune(ctx context.Context) error {
-	for {
-		n := 0
-		err := s.Store.Update(ctx, func(w W) (err error) {
-			n, err = w.Prune(s.Now().Add(-90*24*time.Hour), 500)
-			return err
-		})
-		if err != nil || n < 500 {
-			return err
-		}
-	}
 }
 
 // maker refuses a secret whose maker may not act any more: posts end, people leave.

@@ -152,23 +152,6 @@ func (m motionLine) tell(con *console, json bool) error {
 	return m.origin(con)
 }
 
-// origin tells of a foreign list who signed it, and what of it was left out.
-func (m motionLine) origin(con *console) error {
-	if m.Signer == "" {
-		return nil
-	}
-	if _, err := fmt.Fprintf(con.out, "list %d of series %q, signed by the key with SM3 %s 清单签名公钥的 SM3 如上\n", m.Sequence, m.Source, m.Signer); err != nil {
-		return err
-	}
-	if m.New {
-		fmt.Fprintln(con.out, "The series is new: publishing pins this signer. Compare the SM3 with its publisher first. 该系列为首次导入，发布即登记其签名公钥，请先与发布方核对 SM3。")
-	}
-	for _, id := range m.Left {
-		fmt.Fprintf(con.out, "left out, since it is an authority of our own: %s 已去除（本机构自己的认证机构）\n", id)
-	}
-	return nil
-}
-
 type caRequestCommand struct {
 	remote
 	Profile string `default:"issuing" help:"Profile of the authority." placeholder:"NAME"`

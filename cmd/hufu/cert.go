@@ -34,6 +34,7 @@ type certCommands struct {
 	Suspend   certSuspendCommand   `cmd:"" help:"Suspend a certificate. Example: hufu cert suspend SERIAL --until 2026-12-01T08:00:00+08:00"`
 	Resume    certResumeCommand    `cmd:"" help:"Let a suspended certificate be used again. Example: hufu cert resume SERIAL"`
 	Revoke    certRevokeCommand    `cmd:"" help:"Revoke certificates, one or many. Example: hufu cert revoke --holder ID --reason affiliationChanged --dry-run"`
+	Mass      certMassCommand      `cmd:"" help:"List mass revocations, approve or reject one. Example: hufu cert mass ID --approve"`
 	Renew     certRenewCommand     `cmd:"" help:"Apply for a new certificate for the same key, or with --csr for a new one. Example: hufu cert renew SERIAL --csr new.csr --key old.key"`
 	BlockKey  certBlockKeyCommand  `cmd:"" name:"block-key" help:"Block keys for ever. Example: hufu cert block-key found.csr --note 'published on a web page' --revoke"`
 	ReportKey certReportKeyCommand `cmd:"" name:"report-key" help:"Have the certificates of a key revoked by showing that one has it; no account is needed. Example: hufu cert report-key SERIAL --key found.key"`

@@ -17,7 +17,9 @@ import (
 // revokedCertificates is what a revocation did.
 type revokedCertificates struct {
 	Revoked []struct{ Serial, Reason string }
-	Also    []struct{ Serial, Profile, Why string }
+	Also    []struct{ Serial, Profile, Why, Under string }
+	More    bool
+	Second  bool `json:"second_officer"`
 }
 
 func (r revokedCertificates) print(con *console, dry bool) error {
@@ -29,7 +31,17 @@ func (r revokedCertificates) print(con *console, dry bool) error {
 		fmt.Fprintf(con.out, "%s %s (%s)\n", v.Serial, verb, v.Reason)
 	}
 	for _, v := range r.Also {
-		fmt.Fprintf(con.out, "%s is left alone: %s, %s\n", v.Serial, v.Why, v.Profile)
+		why := v.Why
+		if v.Under != "" {
+			why = "obtained with " + v.Under + " (--obtained takes it along) 凭该证书取得"
+		}
+		fmt.Fprintf(con.out, "%s is left alone: %s, %s\n", v.Serial, why, v.Profile)
+	}
+	if r.More {
+		fmt.Fprintln(con.out, "More was obtained with the key than is named here; run the command again when these are revoked. 还有其他凭该密钥取得的证书，处理完后请再次执行。")
+	}
+	if r.Second {
+		fmt.Fprintln(con.out, "This is more than one officer may revoke alone: propose it with --propose REASON. 超出单人可吊销的数量，请用 --propose 提出批量吊销。")
 	}
 	return nil
 }
@@ -53,8 +65,12 @@ type certRevokeCommand struct {
 	Reason  string    `required:"" enum:"unspecified,keyCompromise,cACompromise,affiliationChanged,superseded,cessationOfOperation,privilegeWithdrawn" placeholder:"REASON" help:"keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn or unspecified; cACompromise of an authority."`
 	Invalid time.Time `help:"Since when the key is known or suspected to be lost." placeholder:"TIME"`
 	Pair    bool      `help:"The other certificate of the same application too."`
-	DryRun  bool      `help:"Tell what would be revoked; change nothing."`
-	Yes     bool      `help:"It is meant: many certificates at once."`
+
+	Obtained bool   `help:"For keyCompromise: also what was obtained with the key by CMP, EST or renewal."`
+	Propose  string `help:"Propose it as mass revocations, of up to 1000 certificates each, for this reason; another officer decides." placeholder:"TEXT"`
+
+	DryRun bool `help:"Tell what would be revoked; change nothing."`
+	Yes    bool `help:"It is meant: many certificates at once."`
 }
 
 func (c *certRevokeCommand) Run(con *console) error {
@@ -71,6 +87,9 @@ func (c *certRevokeCommand) Run(con *console) error {
 	}
 	if len(serials) == 0 {
 		return errRevokeWhich
+	}
+	if c.Propose != "" && !c.DryRun {
+		return c.propose(con, s, serials)
 	}
 	if len(serials) > 1 && !c.Yes && !c.DryRun {
 		return errRevokeYes.With("%d certificates", len(serials))
@@ -109,7 +128,7 @@ func (c *certRevokeCommand) serials(con *console, s *session) ([]string, error) 
 
 // all revokes one after another. A certificate that is revoked already is passed over, so that the command can be run again.
 func (c *certRevokeCommand) all(con *console, s *session, serials []string) error {
-	body := map[string]any{"reason": c.Reason, "pair": c.Pair, "dry_run": c.DryRun}
+	body := map[string]any{"reason": c.Reason, "pair": c.Pair, "obtained": c.Obtained, "dry_run": c.DryRun}
 	if !c.Invalid.IsZero() {
 		body["invalid_since"] = c.Invalid.UTC()
 	}
@@ -175,12 +194,13 @@ func isRevoked(err error) bool {
 
 type certBlockKeyCommand struct {
 	remote
-	File   []string `arg:"" optional:"" help:"Certificates, requests or public keys, PEM." type:"existingfile"`
-	SM3    []string `name:"sm3" help:"SM3 of a SubjectPublicKeyInfo, hexadecimal." placeholder:"HASH"`
-	SHA256 string   `name:"sha256" help:"File with the SHA-256 of a weak key a line, as published lists have it." type:"existingfile" placeholder:"FILE"`
-	Note   string   `required:"" help:"Where that is known from."`
-	Revoke bool     `help:"Revoke the certificates of these keys too."`
-	DryRun bool     `help:"Tell what would happen; change nothing."`
+	File    []string `arg:"" optional:"" help:"Certificates, requests or public keys, PEM." type:"existingfile"`
+	SM3     []string `name:"sm3" help:"SM3 of a SubjectPublicKeyInfo, hexadecimal." placeholder:"HASH"`
+	SHA256  string   `name:"sha256" help:"File with the SHA-256 of a weak key a line, as published lists have it." type:"existingfile" placeholder:"FILE"`
+	Note    string   `required:"" help:"Where that is known from."`
+	Revoke  bool     `help:"Revoke the certificates of these keys too."`
+	Propose string   `help:"Propose to block them and to revoke their certificates, 1000 keys at a time, for this reason; another officer decides." placeholder:"TEXT"`
+	DryRun  bool     `help:"Tell what would happen; change nothing."`
 }
 
 func (c *certBlockKeyCommand) Run(con *console) error {
@@ -191,6 +211,11 @@ func (c *certBlockKeyCommand) Run(con *console) error {
 	keys, err := c.keys()
 	if err != nil {
 		return err
+	}
+	if c.Propose != "" && !c.DryRun {
+		return inParts(keys, func(part []map[string]any) error {
+			return proposeMass(con, s, map[string]any{"keys": part, "note": c.Note, "listed": c.SHA256 != "", "reason": c.Propose})
+		})
 	}
 	total, blocked, done := len(keys), 0, "has such a key"
 	if c.Revoke && !c.DryRun {

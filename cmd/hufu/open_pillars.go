@@ -46,7 +46,7 @@ func (s *server) readAuthority(ctx context.Context, o openOptions) (err error) {
 	c := ca.Config{
 		Client: s.callAuthorities(),
 		Store:  s.db.CA(), Registry: registry{s.identity}, Keys: authorityKeys{s.keys}, Encryption: s.front, Directory: directory{s.identity}, Profiles: profiles,
-		BaseURL: s.cfg.URL + "/pki", Instance: byte(s.cfg.Instance), Issuing: s.cfg.Issuing, Now: s.now,
+		BaseURL: s.cfg.URL + "/pki", Instance: byte(s.cfg.Instance), Issuing: s.cfg.Issuing, Now: s.now, RemoteIP: remoteIP(s.cfg.proxies()),
 		Shards: s.cfg.Status.Shards, Spool: s.cfg.spool(), OCSP: s.cfg.Status.ocsp(),
 		TimeStampPolicy: certs.OID(s.cfg.TSA.Policy), TimeStampAccuracy: s.cfg.TSA.accuracy(),
 	}
