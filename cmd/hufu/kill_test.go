@@ -27,7 +27,7 @@ import (
 	"hufu/store/storetest"
 )
 
-// TestKillAtAnyMoment runs the program as a process of its own, has certificates, licences, stamps and log-ins made at once
+// TestKillAtAnyMoment runs the program as a process of its own, has certificates made, revoked and their keys recovered, licences, stamps and log-ins made at once
 // through its API, kills it with SIGKILL at random moments, starts it again and asks whether everything that was answered
 // is still so and nothing is left half-done. The first kill hits the making of the database, or the filling of the new data folder.
 func TestKillAtAnyMoment(t *testing.T) {
@@ -45,7 +45,9 @@ func TestKillAtAnyMoment(t *testing.T) {
 			time.Sleep(time.Duration(100+mathrand.IntN(1200)) * time.Millisecond)
 			v.kill()
 			v.restart(false)
+			v.escrow()
 			v.logIn()
+			v.keep()
 			for round := range n {
 				v.load(round)
 				v.restart(round > 0)
@@ -78,6 +80,11 @@ type victim struct {
 	logins   []tokens
 	tries    int            // to log in
 	seen     map[int][]byte // round → the last checkpoint before the kill
+
+	keepers    [2]tokens            // of the recovery officers
+	kept       []string             // serials of the pair whose key is recovered
+	revoked    map[string]string    // serial → key of the revocation that was answered, "" for none; "seen" when checked
+	recoveries map[string]*regained // by idempotency key
 }
 
 // certified is a request for a certificate, and what was answered to it.
@@ -92,6 +99,7 @@ func newVictim(t *testing.T, dsn string) *victim {
 	v := &victim{
 		t: t, dsn: dsn, data: filepath.Join(dir, "data"), config: filepath.Join(dir, "hufu.yaml"), addr: freeAddress(t),
 		requests: map[string]*certified{}, licences: map[string]string{}, stamps: map[string][]byte{}, seen: map[int][]byte{},
+		revoked: map[string]string{}, recoveries: map[string]*regained{},
 	}
 	v.must(os.WriteFile(v.config, fmt.Appendf(nil, "database: %q\n", dsn), 0o600))
 	var err error
@@ -184,7 +192,7 @@ func (v *victim) load(round int) {
 	ctx, cancel := context.WithTimeout(v.t.Context(), time.Minute)
 	defer cancel()
 	var clients sync.WaitGroup
-	for i, client := range []func(context.Context, string){v.certify, v.certify, v.license, v.license, v.stamp, v.enter} {
+	for i, client := range []func(context.Context, string){v.certify, v.certify, v.license, v.license, v.stamp, v.enter, v.withdraw, v.regain} {
 		clients.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				client(ctx, fmt.Sprintf("%d-%d-%d", round, i, n))
@@ -214,17 +222,7 @@ func (v *victim) note(f func()) {
 
 // certify applies for a pair of certificates and has it issued.
 func (v *victim) certify(ctx context.Context, key string) {
-	signer, err := gm.GenerateKey()
-	if err != nil {
-		v.t.Error(err)
-		return
-	}
-	csr, err := certs.NewRequest(signer, certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: key}), certs.RequestOptions{})
-	if err != nil {
-		v.t.Error(err)
-		return
-	}
-	r := &certified{csr: string(certs.EncodePEM("CERTIFICATE REQUEST", csr))}
+	r := &certified{csr: v.csr(key)}
 	v.note(func() { v.requests[key] = r })
 	id, serials, err := v.ask(ctx, key, r.csr)
 	v.note(func() { r.id, r.serials = id, serials })
@@ -332,6 +330,8 @@ func (v *victim) check(round string) {
 	v.checkLogins()
 	v.checkRequests(round)
 	v.checkOrders(round)
+	v.checkRevocations()
+	v.checkRecoveries(round)
 	v.checkAudit()
 }
 
@@ -339,6 +339,7 @@ func (v *victim) check(round string) {
 func (v *victim) checkAll() {
 	v.t.Helper()
 	v.checkCertificates()
+	v.checkLists()
 	v.checkStamps()
 	v.checkDocuments()
 }
@@ -563,10 +564,10 @@ func (v *victim) checkDocuments() {
 // tell says what the kills hit, so that a reader of the test's output sees that they hit something.
 func (v *victim) tell() {
 	v.t.Helper()
-	if len(v.requests) == 0 || len(v.licences) == 0 || len(v.seen) == 0 {
+	if len(v.requests) == 0 || len(v.licences) == 0 || len(v.seen) == 0 || len(v.recoveries) == 0 {
 		v.t.Error("the kills came before anything was asked for")
 	}
-	v.t.Logf("%d requests, %d licences (%d void), %d stamps (%d uses void), %d log-ins, %d certificates voided",
+	v.t.Logf("%d requests, %d licences (%d void), %d stamps (%d uses void), %d log-ins, %d revocations, %d recoveries, %d serials revoked or void",
 		len(v.requests), len(v.licences), v.count("SELECT count(*) FROM licence WHERE state = 'void'"),
-		len(v.stamps), v.count("SELECT count(*) FROM seal_use WHERE state = 'void'"), len(v.logins), v.count("SELECT count(*) FROM ca_revocation"))
+		len(v.stamps), v.count("SELECT count(*) FROM seal_use WHERE state = 'void'"), len(v.logins), len(v.revoked), len(v.recoveries), v.count("SELECT count(*) FROM ca_revocation"))
 }
