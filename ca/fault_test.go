@@ -423,3 +423,54 @@ func (w *world) revokesWhatWasLost(lost []*certs.Certificate) {
 		t.Errorf("%d events", len(c.Events))
 	}
 }
+
+// Two nodes that go by one instance number all the same: 104 random bits keep their serials apart, and when the one that starts
+// takes what the other has under way for a dead one's, that is void and never handed out.
+func TestTwoNodesWithOneNumber(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		twin := w.node(nil)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		given := map[string]bool{}
+		for i := range 24 {
+			_, csr := newCSR(t)
+			a := []*ca.Authority{w.Authority, twin}[i%2]
+			all.Go(func() {
+				app, err := a.Enrol(t.Context(), system, enrolRequest(csr, ""))
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil || given[app.Certificates[0]] {
+					t.Errorf("%v, given before %t", err, err == nil)
+					return
+				}
+				given[app.Certificates[0]] = true
+			})
+		}
+		all.Wait()
+		_, issuers := w.Issuers()
+		for _, key := range []string{"", "k"} {
+			var once sync.Once
+			var void []byte
+			w.keys.before = func() (err error) {
+				once.Do(func() {
+					void = w.reservations()[0].Serial
+					_, err = twin.Recover(t.Context(), true) // the twin starts
+				})
+				return err
+			}
+			_, csr := newCSR(t)
+			app, err := w.Enrol(t.Context(), system, enrolRequest(csr, key))
+			w.keys.before = nil
+			switch {
+			case key == "" && !errors.Is(err, ca.ErrState):
+				t.Errorf("a serial that the twin has voided: %v, %v", app.Certificates, err)
+			case key != "" && (err != nil || app.Certificates[0] == hex.EncodeToString(void)): // goes on with a new one
+				t.Errorf("under a key: %v of void %x, %v", app.Certificates, void, err)
+			}
+			if got := w.ocsp(void, issuers["issuing"]); got.Status != certs.OCSPRevoked {
+				t.Errorf("the void serial is %v", got.Status)
+			}
+		}
+		settled(t, w)
+	})
+}
