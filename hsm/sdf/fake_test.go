@@ -42,7 +42,8 @@ type fake struct {
 	tries    int // passwords given
 	opened   int
 	calls    map[string]int
-	inside   int // calls under way
+	signed   [][]byte // what was to be signed, in order
+	inside   int      // calls under way
 	most     int
 }
 
@@ -280,6 +281,7 @@ func (f *fake) sign(s uintptr, index uint32, e, signature []byte) status {
 	if code := f.session(s); code != ok {
 		return code
 	}
+	f.signed = append(f.signed, bytes.Clone(e))
 	if !f.rights[s][index] {
 		return accessDenied
 	}
