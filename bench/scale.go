@@ -19,7 +19,6 @@ import (
 	"hufu/certs"
 	"hufu/internal/actor"
 	"hufu/internal/gm"
-	"hufu/store"
 )
 
 // The rows scale.* do the same on a PostgreSQL with 1,000,000 certificates and on one with 10,000, both in one cluster; the
@@ -80,22 +79,15 @@ func (s *scaled) rate(f func() error) func(time.Duration) (float64, error) {
 }
 
 func openScaled(b *bed, c *cluster, n int) (*scaled, error) {
-	name := fmt.Sprintf("scale%d%s", n, strings.ToLower(crand.Text()[:6])) // a row has its own
-	if err := store.CreateSchema(b.ctx, c.dsn, name); err != nil {
-		return nil, err
-	}
-	u, err := url.Parse(c.dsn)
+	dsn, err := schemaOn(b.ctx, c) // a row has its own
 	if err != nil {
 		return nil, err
 	}
-	q := u.Query()
-	q.Set("search_path", name)
-	u.RawQuery = q.Encode()
 	s := &scaled{cluster: c, dir: b.dir}
-	if s.responder, err = b.openResponderOn(b.ctx, name, u.String()); err != nil {
+	if s.responder, err = b.openResponderOn(b.ctx, "scale-"+crand.Text(), dsn); err != nil {
 		return nil, err
 	}
-	db := psql(u.String())
+	db := psql(dsn)
 	began := time.Now()
 	if err := s.load(b.ctx, db, n); err != nil {
 		return nil, err
@@ -139,6 +131,15 @@ func (s *scaled) load(ctx context.Context, db psql, n int) error {
 type psql string
 
 func (db psql) ask(ctx context.Context, query string) (lines []string, err error) {
+	c, err := db.command(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.Output()
+	return strings.Fields(string(out)), psqlError(err)
+}
+
+func (db psql) command(ctx context.Context, query string) (*exec.Cmd, error) {
 	address, err := url.Parse(string(db))
 	if err != nil {
 		return nil, err
@@ -149,11 +150,7 @@ func (db psql) ask(ctx context.Context, query string) (lines []string, err error
 	address.RawQuery = q.Encode()
 	c := exec.CommandContext(ctx, pgProgram("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", query, address.String())
 	c.Env = append(os.Environ(), "PGOPTIONS=-c search_path="+schema)
-	out, err := c.Output()
-	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
-		err = fmt.Errorf("psql: %w: %s", err, failed.Stderr)
-	}
-	return strings.Fields(string(out)), err
+	return c, nil
 }
 
 // sizes tells what the tables take, rows and indexes.

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// ListLease is how long a builder that is silent keeps a shard.
+const ListLease = listLease
+
 // SetListPart lets pieces of lists be small, so that a short list has several.
 func (a *Authority) SetListPart(octets int) { a.listPart = octets }
 

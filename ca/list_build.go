@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"sync"
 	"time"
 
 	"hufu/audit"
@@ -16,8 +17,9 @@ import (
 )
 
 // listLease is how long a builder has a shard to itself after a sign of life. When it stays silent for longer, the next one
-// takes the next number, and what the first one signed is dropped.
-const listLease = 45 * time.Second
+// takes the next number, and what the first one signed is dropped. A revocation waits listDelay and at most a job's lease
+// and this one for a builder that crashed: all of it must be well within a minute.
+const listLease = 20 * time.Second
 
 // deltaMargin is how much further back than its base a delta reaches, for changes that were under way and clocks that differ.
 const deltaMargin = 10 * time.Minute
@@ -45,12 +47,34 @@ func (a *Authority) publishList(ctx context.Context, by actor.Actor, o listOrder
 		return List{}, fmt.Errorf("list %d of %q: %w", o.shard, o.issuer.Name, err)
 	}
 	next := a.nextList(last, o.life)
+	holding := a.holdList(ctx, next)
+	defer holding()
 	if err = a.buildList(ctx, by, o, last, &next); err != nil {
 		release := context.WithoutCancel(ctx)
 		err = errors.Join(err, a.Store.Update(release, func(w W) error { return w.ReleaseList(next) }))
 		return List{}, fmt.Errorf("list %d of %q: %w", o.shard, o.issuer.Name, err)
 	}
 	return next, nil
+}
+
+// holdList prolongs the claim on a shard until the function that it returns is called. A claim that was lost shows when the
+// list is to be published; an error here costs nothing but time.
+func (a *Authority) holdList(ctx context.Context, l List) (end func()) {
+	ctx, stop := context.WithCancel(ctx)
+	var holding sync.WaitGroup
+	holding.Go(func() {
+		tick := time.NewTicker(listLease / 4)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				_ = a.Store.Update(ctx, func(w W) error { return w.HoldList(l, a.Now().Add(listLease)) })
+			}
+		}
+	})
+	return func() { stop(); holding.Wait() }
 }
 
 const (

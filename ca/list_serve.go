@@ -31,7 +31,7 @@ func (a *Authority) serveList(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/pkix-crl")
-	w.Header().Set("Cache-Control", "public, no-transform, max-age=60, must-revalidate")
+	w.Header().Set("Cache-Control", "public, no-transform, max-age=30, must-revalidate")
 	w.Header().Set("ETag", `"`+tag+`"`)
 	http.ServeContent(w, r, "", l.ThisUpdate, &blobReader{ctx: r.Context(), store: a.Store, blob: b})
 }

@@ -91,13 +91,7 @@ func (b *blob) Write(p []byte) (int, error) {
 		if len(b.part) < b.a.listPart {
 			continue
 		}
-		err := b.a.Store.Update(b.ctx, func(w W) error {
-			if err := w.HoldList(*b.list, b.a.Now().Add(listLease)); err != nil {
-				return err
-			}
-			return b.rest(w)
-		})
-		if err != nil {
+		if err := b.a.Store.Update(b.ctx, b.rest); err != nil {
 			return 0, err
 		}
 		b.part = b.part[:0]

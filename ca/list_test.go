@@ -502,7 +502,7 @@ func TestListsAreServedInPieces(t *testing.T) {
 		if err != nil || !bytes.Equal(der, whole.Body.Bytes()) || whole.Header().Get("Content-Length") != strconv.Itoa(len(der)) {
 			t.Fatalf("%d octets, %v", len(der), err)
 		}
-		if whole.Header().Get("Content-Encoding") != "" || !strings.Contains(whole.Header().Get("Cache-Control"), "max-age=60") {
+		if whole.Header().Get("Content-Encoding") != "" || !strings.Contains(whole.Header().Get("Cache-Control"), "max-age=30") {
 			t.Errorf("headers %v", whole.Header())
 		}
 		part := w.file("issuing/0.crl", "Range", "bytes=60-150")

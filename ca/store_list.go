@@ -64,7 +64,7 @@ type ListW interface {
 	// another builder has it. The number is the time in milliseconds since 1970, or one more than the last where that is
 	// higher: so it exceeds what was given before also in a database that has lost its newest rows. A claim that reaches further than until comes from a clock that was wrong, and does not count.
 	ClaimList(issuer string, shard int, now, until time.Time) (List, bool, error)
-	// HoldList prolongs a claim.
+	// HoldList prolongs a claim that has not been released and has led to no list yet.
 	HoldList(l List, until time.Time) error
 	// ReleaseList ends a claim that led to nothing; the number stays taken.
 	ReleaseList(l List) error

@@ -156,10 +156,10 @@ func (t auditTx) Find(q audit.Query) ([]audit.Row, error) {
 	match(`substr(action, 1, ?) = ?`, noun, len(q.Action), q.Action)
 	match(`object_kind = ?`, q.Object.Kind != "", q.Object.Kind)
 	match(`object_id = ?`, q.Object.ID != "", q.Object.ID)
-	match(`subject = ?`, q.Subject != "", q.Subject)
+	match(`subject = ? AND subject <> ''`, q.Subject != "", q.Subject)
 	match(`at >= ?`, !q.From.IsZero(), micros(q.From))
 	match(`at < ?`, !q.To.IsZero(), micros(q.To))
-	match(`(at < ? OR (at = ? AND id < ?))`, id != "", micros(at), micros(at), id)
+	match(`at <= ? AND (at < ? OR id < ?)`, id != "", micros(at), micros(at), id)
 	match(`1 = 1`, true)
 	args = append(args, q.Limit)
 	return list(t.tx, scanEntry, fmt.Sprintf(`SELECT %s FROM audit_entry WHERE %s ORDER BY at DESC, id DESC LIMIT $%d`,

@@ -75,7 +75,7 @@ func (t caTx) Applications(f ca.ApplicationFilter) ([]ca.Application, error) {
 	if f.BeforeID == "" {
 		q.add(`at < ?`, before)
 	} else {
-		q.add(`(at < ? OR at = ? AND id > ?)`, before, before, f.BeforeID)
+		q.add(`at <= ? AND (at < ? OR id > ?)`, before, before, f.BeforeID)
 	}
 	return list(t.tx, t.scanApplication, fmt.Sprintf(`SELECT %s FROM ca_application %s ORDER BY at DESC, id LIMIT %d`, caApplicationColumns, q.text(), f.Limit), q.args...)
 }

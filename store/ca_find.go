@@ -33,6 +33,9 @@ func scanFound(s scanner) (f ca.Found, err error) {
 	return f, nil
 }
 
+// isHeld is a condition with the number in it (certificateHold), so that a plan for any values may use the index of the held ones.
+const isHeld = "v.reason = 6"
+
 // FindCertificates leaves the certificates' bytes out.
 func (t caTx) FindCertificates(f ca.CertificateSearch) ([]ca.Found, error) {
 	var where []string
@@ -60,20 +63,19 @@ func (t caTx) FindCertificates(f ca.CertificateSearch) ([]ca.Found, error) {
 	if len(f.Serial) > 0 {
 		add("c.serial = ?", f.Serial)
 	}
-	hold := int(certs.ReasonCertificateHold)
 	switch f.State {
 	case ca.CertificateHeld:
-		add("v.reason = ?", hold)
+		add(isHeld)
 	case ca.CertificateRevoked:
-		add("v.reason <> ?", hold)
+		add("v.reason <> ?", int(certs.ReasonCertificateHold))
 	case ca.CertificateExpired:
-		add("v.reason IS NULL AND c.not_after <= ?", micros(f.Now))
+		add("v.serial IS NULL AND c.not_after <= ?", micros(f.Now))
 	case ca.CertificateValid:
-		add("v.reason IS NULL AND c.not_after > ?", micros(f.Now))
+		add("v.serial IS NULL AND c.not_after > ?", micros(f.Now))
 	}
 	if !f.Before.IsZero() {
 		at := micros(f.Before)
-		add("(c.issued_at < ? OR c.issued_at = ? AND c.serial > ?)", at, at, octets(f.BeforeSerial))
+		add("c.issued_at <= ? AND (c.issued_at < ? OR c.serial > ?)", at, at, octets(f.BeforeSerial))
 	}
 	query := caFoundQuery
 	if len(where) > 0 {

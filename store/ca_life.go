@@ -92,7 +92,7 @@ func (t caTx) BlockedKeys(before time.Time, hash []byte, limit int) ([]ca.Blocke
 	if !before.IsZero() {
 		at = micros(before)
 	}
-	return list(t.tx, scanBlockedKey, caBlockedKeyQuery+`WHERE at < $1 OR at = $1 AND hash < $2 ORDER BY at DESC, hash DESC LIMIT $3`,
+	return list(t.tx, scanBlockedKey, caBlockedKeyQuery+`WHERE at <= $1 AND (at < $1 OR hash < $2) ORDER BY at DESC, hash DESC LIMIT $3`,
 		at, octets(hash), limit)
 }
 

@@ -59,7 +59,7 @@ func (t caTx) ClaimList(issuer string, shard int, now, until time.Time) (ca.List
 }
 
 func (t caTx) HoldList(l ca.List, until time.Time) error {
-	_, err := t.exec(`UPDATE ca_list_state SET leased_until = $4 WHERE issuer = $1 AND shard = $2 AND claimed = $3`,
+	_, err := t.exec(`UPDATE ca_list_state SET leased_until = $4 WHERE issuer = $1 AND shard = $2 AND claimed = $3 AND leased_until > 0`,
 		l.Issuer, l.Shard, int64(l.Number), micros(until))
 	return err
 }

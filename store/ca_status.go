@@ -37,19 +37,24 @@ func (t caTx) LastChange() (time.Time, error) {
 }
 
 func (t caTx) Revocations(issuer string, shard int, since time.Time, f func(ca.Revocation) error) error {
-	scan := func(s scanner) (ca.Revocation, error) {
-		r := ca.Revocation{Issuer: issuer}
-		var at, reason, invalid int64
-		err := s.Scan((*sql.RawBytes)(&r.Serial), &at, &reason, &invalid)
-		r.At, r.Reason, r.Invalid = fromMicros(at), certs.Reason(reason), fromMicros(invalid)
-		return r, err
-	}
 	const columns = `SELECT serial, at, reason, invalid FROM ca_revocation `
 	// Two texts, so that each is read along its own index.
+	query, args := columns+`WHERE issuer = $1 AND shard = $2 AND (not_after > $3 OR at > $3) ORDER BY serial`, []any{issuer, shard, micros(since)}
 	if shard == ca.FullShard {
-		return t.walk(f, scan, columns+`WHERE issuer = $1 AND (not_after > $2 OR at > $2) ORDER BY serial`, issuer, micros(since))
+		query, args = columns+`WHERE issuer = $1 AND (not_after > $2 OR at > $2) ORDER BY serial`, []any{issuer, micros(since)}
 	}
-	return t.walk(f, scan, columns+`WHERE issuer = $1 AND shard = $2 AND (not_after > $3 OR at > $3) ORDER BY serial`, issuer, shard, micros(since))
+	if t.db.engine == PostgreSQL {
+		return t.stream(f, query, args...)
+	}
+	return t.walk(f, scanListed, query, args...)
+}
+
+// scanListed reads what a list tells of a revocation; the serial is good until the next row.
+func scanListed(s scanner) (r ca.Revocation, err error) {
+	var at, reason, invalid int64
+	err = s.Scan((*sql.RawBytes)(&r.Serial), &at, &reason, &invalid)
+	r.At, r.Reason, r.Invalid = fromMicros(at), certs.Reason(reason), fromMicros(invalid)
+	return r, err
 }
 
 func (t caTx) Changes(issuer string, shard int, since time.Time, f func(ca.Revocation) error) error {

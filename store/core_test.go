@@ -149,6 +149,9 @@ func TestAWorkerLeavesSomeKindsToOthers(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
+		if j, err := db.ClaimJobOf(t.Context(), "nothing", "other"); err != nil || j != nil {
+			t.Errorf("%+v, %v: neither kind", j, err)
+		}
 		if j, err := db.ClaimJob(t.Context(), "mail", "call"); err != nil || j == nil || j.Kind != "list" {
 			t.Errorf("claimed %+v, %v", j, err)
 		}
@@ -187,10 +190,21 @@ func TestJobsRunAtLeastOnceAndOnlyTheLastClaimCounts(t *testing.T) {
 		if j == nil || j.Key != "one" || string(j.Payload) != "one" || claim() != nil {
 			t.Fatalf("claimed %+v, want one job once", j)
 		}
-		now = now.Add(jobLease + time.Second) // the worker died
+		now = now.Add(JobLease - time.Second)
+		if held, err := db.HoldJob(t.Context(), j); err != nil || !held {
+			t.Fatalf("held %t, %v", held, err)
+		}
+		now = now.Add(JobLease - time.Second) // nearly two leases after the claim, the worker lives
+		if other := claim(); other != nil {
+			t.Fatalf("%+v was claimed twice", other)
+		}
+		now = now.Add(2 * time.Second) // the worker died
 		again := claim()
 		if again == nil || again.ID != j.ID || again.Attempts != 1 {
 			t.Fatalf("%+v: a dead worker's job must come again", again)
+		}
+		if held, err := db.HoldJob(t.Context(), j); err != nil || held {
+			t.Fatalf("the dead worker holds what another has: %t, %v", held, err)
 		}
 		if err := db.FinishJob(t.Context(), j); err != nil { // the dead worker was only slow
 			t.Fatal(err)

@@ -137,7 +137,7 @@ func (t identityTx) FindSubjects(q identity.Find) ([]identity.Subject, error) {
 	}
 	if q.After.ID != "" {
 		before, id := arg(micros(q.After.Registered)), arg(q.After.ID)
-		where = append(where, `(registered_at < `+before+` OR (registered_at = `+before+` AND id < `+id+`))`)
+		where = append(where, `registered_at <= `+before+` AND (registered_at < `+before+` OR id < `+id+`)`)
 	}
 	query := subjectRow
 	if len(where) > 0 {

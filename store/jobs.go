@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -27,8 +28,10 @@ type DeadJob struct {
 }
 
 const (
-	jobLease    = 2 * time.Minute // how long a claimed job is left alone before another worker takes it
-	maxAttempts = 12              // then the job is dead; with the growing delay that is about a day
+	maxAttempts = 12 // then the job is dead; with the growing delay that is about a day
+
+	// JobLease is how long a job is left alone after its worker's last sign of life (HoldJob) before another takes it.
+	JobLease = 20 * time.Second
 )
 
 // Enqueue stores a job in the transaction of the change that it follows from. While a job of the same kind and key waits,
@@ -51,23 +54,19 @@ func (t *tx) Enqueue(kind, key string, payload []byte, notBefore time.Time) erro
 // ClaimJob takes the job that is due longest and of none of the kinds excepted, or none. A job whose worker died is due again when
 // its lease ends.
 func (db *DB) ClaimJob(ctx context.Context, except ...string) (*Job, error) {
-	now := db.now()
-	args, others := []any{micros(now), micros(now.Add(jobLease))}, ""
-	for _, kind := range except {
-		args = append(args, kind)
-		others += " AND kind <> $" + strconv.Itoa(len(args))
-	}
-	skipLocked := ""
-	if db.engine == PostgreSQL {
-		skipLocked = "FOR UPDATE SKIP LOCKED"
-	}
-	var j Job
-	err := db.update(ctx, func(t *tx) error {
-		return t.one([]any{&j.ID, &j.Kind, &j.Key, &j.Payload, &j.Attempts, &j.epoch}, `
-			UPDATE job SET state = 'running', leased_until = $2, epoch = epoch + 1, attempts = attempts + 1
-			WHERE id = (SELECT id FROM job WHERE ((state = 'waiting' AND not_before <= $1) OR (state = 'running' AND leased_until <= $1))`+others+`
-				ORDER BY not_before LIMIT 1 `+skipLocked+`)
-			RETURNING id, kind, key, payload, attempts, epoch`, args...)
+	return db.claimJob(ctx, "NOT IN", except)
+}
+
+// ClaimJobOf is ClaimJob for a worker that takes some kinds alone.
+func (db *DB) ClaimJobOf(ctx context.Context, kinds ...string) (*Job, error) {
+	return db.claimJob(ctx, "IN", kinds)
+}
+
+func (db *DB) claimJob(ctx context.Context, in string, kinds []string) (*Job, error) {
+	var j *Job
+	err := db.update(ctx, func(t *tx) (err error) {
+		j, err = t.claimJob(in, kinds)
+		return err
 	})
 	if errors.Is(err, errNoRow) {
 		return nil, nil
@@ -75,8 +74,43 @@ func (db *DB) ClaimJob(ctx context.Context, except ...string) (*Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim job: %w", err)
 	}
+	return j, nil
+}
+
+// claimJob takes a job. Until its lease ends it is due for nobody: not_before says so, for one index to find what is due.
+func (t *tx) claimJob(in string, kinds []string) (*Job, error) {
+	now := t.db.now()
+	args, wanted, skipLocked := []any{micros(now), micros(now.Add(JobLease))}, "", ""
+	var marks []string
+	for _, kind := range kinds {
+		args = append(args, kind)
+		marks = append(marks, "$"+strconv.Itoa(len(args)))
+	}
+	if len(kinds) > 0 {
+		wanted = " AND kind " + in + " (" + strings.Join(marks, ", ") + ")"
+	}
+	if t.db.engine == PostgreSQL {
+		skipLocked = "FOR UPDATE SKIP LOCKED"
+	}
+	var j Job
+	err := t.one([]any{&j.ID, &j.Kind, &j.Key, &j.Payload, &j.Attempts, &j.epoch}, `
+		UPDATE job SET state = 'running', leased_until = $2, not_before = $2, epoch = epoch + 1, attempts = attempts + 1
+		WHERE id = (SELECT id FROM job WHERE state <> 'dead' AND not_before <= $1`+wanted+`
+			ORDER BY not_before LIMIT 1 `+skipLocked+`)
+		RETURNING id, kind, key, payload, attempts, epoch`, args...)
 	j.Attempts--
-	return &j, nil
+	return &j, err
+}
+
+// HoldJob prolongs the claim on a job by JobLease from now. It reports false when another worker has the job by now.
+func (db *DB) HoldJob(ctx context.Context, j *Job) (held bool, err error) {
+	err = db.update(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE job SET leased_until = $3, not_before = $3 WHERE id = $1 AND epoch = $2 AND state = 'running'`,
+			j.ID, j.epoch, micros(t.db.now().Add(JobLease)))
+		held = n > 0
+		return err
+	})
+	return held, err
 }
 
 // FinishJob removes a job that was done.

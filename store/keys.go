@@ -122,7 +122,7 @@ func (t keyTx) HalfMade(before time.Time, limit int) ([]keys.Wrapped, error) {
 func (t keyTx) Under(master string, version uint32) (under bool, err error) {
 	err = t.one([]any{&under}, `SELECT EXISTS (SELECT 1 FROM data_key WHERE master = $1 AND master_version = $2 AND state <> 'destroyed')
 		OR EXISTS (SELECT 1 FROM wrapped_key WHERE master = $1 AND master_version = $2 AND state IN ('making', 'active'))
-		OR EXISTS (SELECT 1 FROM key_owner WHERE master = $1 AND master_version = $2)
+		OR EXISTS (SELECT 1 FROM key_owner WHERE master = $1 AND master <> '' AND master_version = $2)
 		OR EXISTS (SELECT 1 FROM key_standing WHERE master = $1 AND master_version = $2 AND state = 'active')
 		OR EXISTS (SELECT 1 FROM kmc_pair WHERE $1 = $3 AND master_version = $2)`, master, version, keys.KMCMasterLabel)
 	if err != nil {

@@ -191,7 +191,7 @@ func (t keyTx) UseChallenge(id string, now time.Time) (bool, error) {
 }
 
 func (t keyTx) DropChallenges(before time.Time, limit int) (int, error) {
-	n, err := t.exec(`DELETE FROM key_challenge WHERE id IN (SELECT id FROM key_challenge WHERE until < $1 LIMIT $2)`, micros(before), limit)
+	n, err := t.exec(`DELETE FROM key_challenge WHERE id IN (SELECT id FROM key_challenge WHERE until < $1 ORDER BY until LIMIT $2)`, micros(before), limit)
 	if err != nil {
 		return 0, fmt.Errorf("drop old challenges: %w", err)
 	}

@@ -183,7 +183,7 @@ func (t keyTx) WrappedUnder(master string, below uint32, after string, limit int
 
 func (t keyTx) OwnersUnder(master string, below uint32, after string, limit int) ([]keys.Owner, error) {
 	ids, err := list(t.tx, func(s scanner) (id string, err error) { return id, s.Scan(&id) },
-		`SELECT key_id FROM key_owner WHERE master = $1 AND master_version < $2 AND key_id > $3 ORDER BY key_id LIMIT $4`, master, below, after, limit)
+		`SELECT key_id FROM key_owner WHERE master = $1 AND master <> '' AND master_version < $2 AND key_id > $3 ORDER BY key_id LIMIT $4`, master, below, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (t keyTx) CountUnder(sort, master string, below uint32) (n int64, err error
 		"data":    `data_key WHERE master = $1 AND master_version < $2 AND state <> 'destroyed'`,
 		"wrapped": `wrapped_key WHERE` + liveWrapped,
 		"escrow":  `kmc_pair WHERE $1 = '` + keys.KMCMasterLabel + `' AND master_version > 0 AND master_version < $2`,
-		"owner":   `key_owner WHERE master = $1 AND master_version < $2`, "standing": `key_standing WHERE master = $1 AND master_version < $2 AND state = 'active'`,
+		"owner":   `key_owner WHERE master = $1 AND master <> '' AND master_version < $2`, "standing": `key_standing WHERE master = $1 AND master_version < $2 AND state = 'active'`,
 	}
 	table, ok := tables[sort]
 	if !ok {

@@ -35,7 +35,8 @@ func (s *server) work(ctx context.Context, background *sync.WaitGroup) {
 	background.Go(func() { s.followStatus(ctx) })
 	background.Go(func() { s.followProfiles(ctx) })
 	background.Go(func() { s.jobs(ctx) })
-	background.Go(func() { s.jobs(ctx, ca.JobReminder, ca.JobExternal) }) // so that others, who may be many and slow, never hold up a list
+	background.Go(func() { s.jobs(ctx, ca.JobReminder, ca.JobExternal) }) // so that these, which may be many and slow, hold up no other
+	background.Go(func() { s.jobsOf(ctx, ca.JobList) })                   // and nothing holds up a list
 	background.Go(func() { s.schedule(ctx) })
 	background.Go(func() { s.tell(ctx) })
 }
@@ -69,14 +70,23 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// jobTime bounds one try of a job; it lies below the job's lease, so that two workers never do the same one at once.
+// jobTime bounds one try of a job.
 const jobTime = 90 * time.Second
 
 // jobs takes due jobs one after another, but for some kinds.
 func (s *server) jobs(ctx context.Context, except ...string) {
+	s.takeJobs(ctx, func() (*store.Job, error) { return s.db.ClaimJob(ctx, except...) })
+}
+
+// jobsOf takes due jobs of some kinds alone.
+func (s *server) jobsOf(ctx context.Context, kinds ...string) {
+	s.takeJobs(ctx, func() (*store.Job, error) { return s.db.ClaimJobOf(ctx, kinds...) })
+}
+
+func (s *server) takeJobs(ctx context.Context, claim func() (*store.Job, error)) {
 	handlers := s.jobHandlers()
 	for {
-		job, err := s.db.ClaimJob(ctx, except...)
+		job, err := claim()
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("jobs cannot be claimed", "error", err)
 		}
@@ -100,8 +110,11 @@ func (s *server) do(ctx context.Context, handlers map[string]jobHandler, job *st
 		handle = func(context.Context, *store.Job) error { return errNoHandler }
 	}
 	bounded, cancel := context.WithTimeout(ctx, jobTime)
+	var holding sync.WaitGroup
+	holding.Go(func() { s.hold(bounded, cancel, job) })
 	err := s.guarded(func() error { return handle(bounded, job) })
 	cancel()
+	holding.Wait()
 	if err != nil && ctx.Err() != nil {
 		return // stopped in the middle: the job's lease ends and it comes again
 	}
@@ -113,6 +126,21 @@ func (s *server) do(ctx context.Context, handlers map[string]jobHandler, job *st
 	}
 	if err != nil && ctx.Err() == nil {
 		s.log.Error("the result of a job could not be stored; it will run again", "kind", job.Kind, "error", err)
+	}
+}
+
+// hold prolongs the claim on a job while it is worked on. When that does not succeed for so long that another worker may soon
+// have the job, or has it already, the work ends: two never do the same at once.
+func (s *server) hold(ctx context.Context, end context.CancelFunc, job *store.Job) {
+	for held := s.now(); sleep(ctx, store.JobLease/4); {
+		ours, err := s.db.HoldJob(ctx, job)
+		switch {
+		case err == nil && ours:
+			held = s.now()
+		case err == nil || s.now().Sub(held) > store.JobLease/2:
+			end()
+			return
+		}
 	}
 }
 
