@@ -48,7 +48,7 @@ func TestAProfileIsImportedByOneAndPublishedByAnother(t *testing.T) {
 		}
 		w.get(path+"/versions", "wang").refused(403, "actor.role")
 		w.post(path+"/versions/2/withdraw", "business", nil).ok()
-		w.post(path+"/versions/2/withdraw", "business", nil).refused(409, "ca.state")
+		w.post(path+"/versions/2/withdraw", "business", nil).refused(409, "ca.profile-state")
 		w.get(path, "clerk").refused(422, "ca.unknown-profile")
 		var all struct{ Items []struct{ State string } }
 		w.get(path+"/versions", "clerk").into(&all)

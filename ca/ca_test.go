@@ -27,6 +27,7 @@ import (
 	"hufu/certs/bundle"
 	"hufu/configs"
 	"hufu/internal/actor"
+	"hufu/internal/fault"
 	"hufu/internal/gm"
 	"hufu/store"
 	"hufu/store/storetest"
@@ -348,7 +349,7 @@ func TestBadRequestsAreRefusedBeforeAnythingIsStored(t *testing.T) {
 				t.Errorf("profile %s: %v, want %v", profile, err, want)
 			}
 		}
-		if _, err := w.Apply(t.Context(), w.citizen, ca.Request{Profile: "person-sign", Holder: "p1", CSR: good, Facts: map[string]string{"name": "李四"}}); !errors.Is(err, ca.ErrFacts) {
+		if _, err := w.Apply(t.Context(), w.citizen, ca.Request{Profile: "person-sign", Holder: "p1", CSR: good, Facts: map[string]string{"name": "李四"}}); !errors.Is(err, ca.ErrFacts) || !names(err, `"name"`) || names(err, "李四") {
 			t.Errorf("the applicant stated a name: %v", err)
 		}
 		// A key that belongs to one holder serves no other.
@@ -815,4 +816,10 @@ func TestSerialsAreOurs(t *testing.T) {
 			t.Errorf("serial %s: want 16 octets, instance 1, week %d", app.Certificates[0], week)
 		}
 	})
+}
+
+// names tells whether both languages of a refusal say a word.
+func names(err error, word string) bool {
+	text, _ := fault.TextOf(err)
+	return strings.Contains(text.EN, word) && strings.Contains(text.ZH, word)
 }

@@ -1,6 +1,10 @@
 package ca
 
-import "hufu/internal/fault"
+import (
+	"fmt"
+
+	"hufu/internal/fault"
+)
 
 // The refusals of this package.
 var (
@@ -14,6 +18,10 @@ var (
 		"This key already belongs to another holder or another use, or it was reported as lost. Make a new key.", "该密钥已用于其他持有人或其他用途，或已报失。请生成新的密钥。")
 	ErrFacts = fault.New(fault.Invalid, "ca.facts",
 		"A fact that the certificate needs is missing or malformed. Complete it and apply again.", "证书所需的信息缺失或格式不正确。请补全后重新申请。")
+	ErrProfileState = fault.New(fault.Conflict, "ca.profile-state",
+		"This version of the profile is published or withdrawn already. Look at its versions again.", "证书模板的该版本已发布或已停用。请重新查看其各个版本。")
+	ErrTrustVersion = fault.New(fault.NotFound, "ca.trust-version",
+		"There is no such version of the trust list. Choose one from the list of versions (hufu ca trust versions).", "信任清单没有该版本。请从版本列表中选择（hufu ca trust versions）。")
 	ErrNotHolder = fault.New(fault.Denied, "ca.not-holder",
 		"You may not apply for this holder. Act for the holder, or ask a registration officer.", "您不能为该主体申请证书。请以其名义办理，或联系登记人员。")
 	ErrUnknown = fault.New(fault.NotFound, "ca.unknown",
@@ -81,3 +89,14 @@ var (
 	ErrBatchState = fault.New(fault.Conflict, "ca.batch-state",
 		"The batch is not in a state that allows this; look at it again.", "该批次当前状态不允许此操作，请刷新后查看。")
 )
+
+// wrongFact is ErrFacts whose text names the field: a name of the profile's, or one that the applicant gave. What was stated
+// in it stays out of the text.
+func wrongFact(field, format string, args ...any) *fault.Error {
+	e := ErrFacts.With(format, args...)
+	e.Text = fault.Text{
+		EN: fmt.Sprintf("The field %.60q is missing, malformed or not yours to state. Correct it and apply again.", field),
+		ZH: fmt.Sprintf("字段 %.60q 缺失、格式不正确，或不应由您填写。请更正后重新申请。", field),
+	}
+	return e
+}

@@ -190,7 +190,7 @@ func (a *Authority) guard(p *Profile) error {
 func (a *Authority) PublishProfile(ctx context.Context, by actor.Actor, name string, version int) (ProfileVersion, error) {
 	return a.moveProfile(ctx, by, profileID{name, version}, func(v *ProfileVersion, known []ProfileVersion) (string, error) {
 		if v.State != ProfileProposed {
-			return "", ErrState.With("version %d of profile %q is %s", version, name, v.State)
+			return "", ErrProfileState.With("version %d of profile %q is %s", version, name, v.State)
 		}
 		if err := actor.Checker(actor.Actor{Subject: v.Maker}, by); err != nil {
 			return "", err
@@ -213,7 +213,7 @@ func (a *Authority) PublishProfile(ctx context.Context, by actor.Actor, name str
 func (a *Authority) WithdrawProfile(ctx context.Context, by actor.Actor, name string, version int) (ProfileVersion, error) {
 	return a.moveProfile(ctx, by, profileID{name, version}, func(v *ProfileVersion, _ []ProfileVersion) (string, error) {
 		if v.State == ProfileWithdrawn {
-			return "", ErrState.With("version %d of profile %q is withdrawn already", version, name)
+			return "", ErrProfileState.With("version %d of profile %q is withdrawn already", version, name)
 		}
 		if p := a.profile(name); v.Published && p != nil && (p.Holder == HolderAuthority || p.Holder == HolderService) {
 			if err := by.Require(actor.RoleSuperAdmin); err != nil {
@@ -247,7 +247,7 @@ func (a *Authority) moveProfile(ctx context.Context, by actor.Actor, id profileI
 		v.Checker, v.DecidedAt = by.Subject, a.Now().UTC()
 		done, err := w.MoveProfileVersion(from, v)
 		if err == nil && !done {
-			err = ErrState.With("version %d of profile %q was changed meanwhile", id.version, id.name)
+			err = ErrProfileState.With("version %d of profile %q was changed meanwhile", id.version, id.name)
 		}
 		if err != nil {
 			return err

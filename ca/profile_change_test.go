@@ -99,7 +99,7 @@ func TestAProfileComesIntoForceByTwo(t *testing.T) {
 		if _, err := w.PublishProfile(ctx, profileChecker, "person-sign", 2); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.PublishProfile(ctx, profileChecker, "person-sign", 2); !errors.Is(err, ca.ErrState) {
+		if _, err := w.PublishProfile(ctx, profileChecker, "person-sign", 2); !errors.Is(err, ca.ErrProfileState) {
 			t.Errorf("published twice: %v", err)
 		}
 		if got := w.ProfilesInForce()["person-sign"]; got.Days != 365 || got.Version != 2 {
@@ -169,7 +169,7 @@ func TestAWithdrawnVersionStopsAndTheOldOneStaysAway(t *testing.T) {
 		if _, err := w.Issue(ctx, officer, waiting.ID); !errors.Is(err, ca.ErrProfile) {
 			t.Errorf("issued under a withdrawn version: %v", err)
 		}
-		if _, err := w.WithdrawProfile(ctx, profileMaker, "person-sign", 1); !errors.Is(err, ca.ErrState) {
+		if _, err := w.WithdrawProfile(ctx, profileMaker, "person-sign", 1); !errors.Is(err, ca.ErrProfileState) {
 			t.Errorf("withdrawn twice: %v", err)
 		}
 		in := ca.ProfileImport{Text: []byte(w.Profiles["person-sign"].Text())} // going back is an import, too

@@ -29,20 +29,20 @@ func (p *Profile) checkFacts(by actor.Actor, q Request) error {
 		known := slices.ContainsFunc(p.made.fields, func(f field) bool { return f.name == name })
 		chosen := p.Validity.Choose && (name == factNotBefore || name == factNotAfter)
 		if !known && !chosen && p.Holder != HolderService {
-			return ErrFacts.With("profile %q has no field %q", p.Name, name)
+			return wrongFact(name, "profile %q has no field %q", p.Name, name)
 		}
 	}
 	for i := range p.made.fields {
 		f := &p.made.fields[i]
 		text := q.Facts[f.name]
 		if text != "" && f.source == FromOfficer && !officerFor(by, p, q) {
-			return ErrFacts.With("field %q is stated by a registration officer, not by the applicant", f.name)
+			return wrongFact(f.name, "field %q is stated by a registration officer, not by the applicant", f.name)
 		}
 		if text == "" {
 			text = f.empty
 		}
 		if err := f.bound.check(text); err != nil {
-			return ErrFacts.With("field %q %w", f.name, err)
+			return wrongFact(f.name, "field %q %w", f.name, err)
 		}
 	}
 	return nil
@@ -81,7 +81,7 @@ func (a *Authority) identify(t *certs.Template, p *Profile, facts map[string]str
 			number = id.value.fill(facts)
 		}
 		if err := id.bound.check(number); err != nil {
-			return ErrFacts.With("profile %q: identity number %s %w", p.Name, id.kind, err)
+			return wrongFact(string(id.kind), "profile %q: identity number %s %w", p.Name, id.kind, err)
 		}
 		if number == "" {
 			continue
@@ -116,14 +116,14 @@ func (p *Profile) extend(t *certs.Template, facts map[string]string) error {
 			text = c.value.fill(facts)
 		}
 		if err := c.bound.check(text); err != nil {
-			return ErrFacts.With("profile %q: extension %s %w", p.Name, c.name, err)
+			return wrongFact(c.name, "profile %q: extension %s %w", p.Name, c.name, err)
 		}
 		if text == "" {
 			continue
 		}
 		der, err := c.encode(text)
 		if err != nil {
-			return ErrFacts.With("profile %q: extension %s: %w", p.Name, c.name, err)
+			return wrongFact(c.name, "profile %q: extension %s: %w", p.Name, c.name, err)
 		}
 		t.Extra = append(t.Extra, certs.Extension{ID: c.oid, Critical: c.critical, Value: der})
 	}

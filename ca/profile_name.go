@@ -33,7 +33,7 @@ func (p *Profile) subject(facts map[string]string, asked *certs.Request) (certs.
 			text = part.empty
 		}
 		if err := part.bound.check(text); err != nil {
-			return certs.Name{}, ErrFacts.With("profile %q: subject part %s %w", p.Name, part.name, err)
+			return certs.Name{}, wrongFact(part.name, "profile %q: subject part %s %w", p.Name, part.name, err)
 		}
 		if text != "" {
 			attributes = append(attributes, certs.Attribute{Type: part.oid, Value: text})
@@ -107,11 +107,11 @@ func (p *Profile) altNames(facts map[string]string, asked *certs.Request) (g cer
 		}
 		names := alt.names(form, facts, asked)
 		if err := alt.check(names); err != nil {
-			return g, ErrFacts.With("profile %q: alternative names, %s: %w", p.Name, altWords[form], err)
+			return g, wrongFact(altWords[form], "profile %q: alternative names, %s: %w", p.Name, altWords[form], err)
 		}
 		for _, name := range names {
 			if !addAltName(&g, form, name) {
-				return g, ErrFacts.With("profile %q: alternative names, %s: %q is none", p.Name, altWords[form], name)
+				return g, wrongFact(altWords[form], "profile %q: alternative names, %s: %q is none", p.Name, altWords[form], name)
 			}
 		}
 	}
@@ -245,26 +245,27 @@ func (p *Profile) validity(now time.Time, facts map[string]string, issuer *certs
 // chosen reads what the applicant chose, within the profile's bounds.
 func (p *Profile) chosen(earliest time.Time, facts map[string]string) (from, to time.Time, err error) {
 	most := max(p.Validity.MostDays, p.Days)
-	if from, err = chosenTime(facts[factNotBefore], earliest); err != nil {
+	if from, err = chosenTime(factNotBefore, facts, earliest); err != nil {
 		return from, to, err
 	}
-	if to, err = chosenTime(facts[factNotAfter], from.AddDate(0, 0, p.Days)); err != nil {
+	if to, err = chosenTime(factNotAfter, facts, from.AddDate(0, 0, p.Days)); err != nil {
 		return from, to, err
 	}
 	switch {
 	case from.Before(earliest):
-		err = ErrFacts.With("%s lies more than %d minutes in the past", factNotBefore, max(p.Validity.Backdate, 1))
+		err = wrongFact(factNotBefore, "%s lies more than %d minutes in the past", factNotBefore, max(p.Validity.Backdate, 1))
 	case from.After(earliest.AddDate(0, 0, p.Validity.Ahead).Add(time.Hour)):
-		err = ErrFacts.With("%s lies more than %d days ahead", factNotBefore, p.Validity.Ahead)
+		err = wrongFact(factNotBefore, "%s lies more than %d days ahead", factNotBefore, p.Validity.Ahead)
 	case to.After(from.AddDate(0, 0, most)):
-		err = ErrFacts.With("a certificate of profile %q is valid for at most %d days", p.Name, most)
+		err = wrongFact(factNotAfter, "a certificate of profile %q is valid for at most %d days", p.Name, most)
 	case to.Before(from.Add(time.Hour)):
-		err = ErrFacts.With("%s is not an hour after the beginning", factNotAfter)
+		err = wrongFact(factNotAfter, "%s is not an hour after the beginning", factNotAfter)
 	}
 	return from, to, err
 }
 
-func chosenTime(text string, otherwise time.Time) (time.Time, error) {
+func chosenTime(name string, facts map[string]string, otherwise time.Time) (time.Time, error) {
+	text := facts[name]
 	if text == "" {
 		return otherwise, nil
 	}
@@ -273,5 +274,5 @@ func chosenTime(text string, otherwise time.Time) (time.Time, error) {
 			return t.UTC().Truncate(time.Second), nil
 		}
 	}
-	return otherwise, ErrFacts.With("%q is neither a date nor a time of RFC 3339", text)
+	return otherwise, wrongFact(name, "%q is neither a date nor a time of RFC 3339", text)
 }

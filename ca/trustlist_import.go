@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -175,9 +176,12 @@ func (a *Authority) UndoTrust(ctx context.Context, by actor.Actor, sequence uint
 		return TrustProposal{}, err
 	}
 	if sequence == 0 {
-		return TrustProposal{}, ErrUnknown.With("version 0")
+		return TrustProposal{}, ErrTrustVersion.With("version 0")
 	}
 	_, old, err := a.TrustList(ctx, sequence)
+	if errors.Is(err, ErrUnknown) {
+		err = ErrTrustVersion.With("version %d: %w", sequence, err)
+	}
 	if err != nil {
 		return TrustProposal{}, err
 	}

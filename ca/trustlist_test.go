@@ -227,6 +227,9 @@ func TestTrustListIsMadeByTwoAndFollowedByAll(t *testing.T) {
 		if second := w.listed(ca.TrustChange{Remove: "wai-sheng"}); second.Sequence != 2 {
 			t.Errorf("sequence %d", second.Sequence)
 		}
+		if _, err := w.UndoTrust(ctx, checker, 99, "误删"); !errors.Is(err, ca.ErrTrustVersion) {
+			t.Errorf("undo of what never was: %v", err)
+		}
 		undo, err := w.UndoTrust(ctx, checker, 1, "误删")
 		if err != nil || len(undo.Changes) != 1 || undo.Changes[0].Put == nil {
 			t.Fatalf("%+v %v", undo, err)

@@ -141,7 +141,7 @@ func (c *profileShow) Run(con *console) error {
 
 func printDifferences(con *console, all []difference) error {
 	if len(all) == 0 {
-		fmt.Fprintln(con.out, "No field differs.")
+		fmt.Fprintln(con.out, "No field differs. / 没有不同的字段。")
 	}
 	for _, d := range all {
 		fmt.Fprintf(con.out, "%s: %q -> %q\n", d.Field, d.Old, d.New)
@@ -184,7 +184,7 @@ func (c *profileCheck) Run(con *console) error {
 			return errProfileFile.With("%w", err)
 		}
 	}
-	_, err = fmt.Fprintf(con.out, "Profile %s is sound. A certificate under it, for invented people and an invented issuer:\n\n%s", p.Name, sample.Dump)
+	_, err = fmt.Fprintf(con.out, "Profile %s is sound. A certificate under it, for invented people and an invented issuer: / 模板正确，以下为虚构信息的证书样例：\n\n%s", p.Name, sample.Dump)
 	return err
 }
 
@@ -216,16 +216,25 @@ func (c *profileImport) Run(con *console) error {
 	if c.JSON {
 		return printJSON(con.out, v)
 	}
-	if err := printDifferences(con, v.Differences); err != nil {
+	if err := c.differences(con, v); err != nil {
 		return err
 	}
 	fmt.Fprintf(con.out, "\n%s\n", bytes.TrimSpace([]byte(v.Sample)))
 	if c.DryRun {
-		fmt.Fprintf(con.out, "\nNothing was kept. Without --dry-run this becomes version %d.\n", v.Version)
+		fmt.Fprintf(con.out, "\nNothing was kept. Without --dry-run this becomes version %d. / 未保存；不加 --dry-run 将成为第 %[1]d 版。\n", v.Version)
 		return nil
 	}
-	fmt.Fprintf(con.out, "\nVersion %d is proposed. Another administrator puts it in force: hufu ca profile publish %s %d\n", v.Version, v.Name, v.Version)
+	fmt.Fprintf(con.out, "\nVersion %d is proposed. Another administrator puts it in force: / 第 %[1]d 版已提出，由另一名管理员发布：\nhufu ca profile publish %s %[1]d\n", v.Version, v.Name)
 	return nil
+}
+
+// differences tells what changes against the version in force, or that there was none.
+func (c *profileImport) differences(con *console, v profileVersion) error {
+	if v.Version == 1 {
+		_, err := fmt.Fprintf(con.out, "Profile %s is new: there is nothing to compare it with. / 模板 %[1]s 为新建，没有可比较的版本。\n", v.Name)
+		return err
+	}
+	return printDifferences(con, v.Differences)
 }
 
 // oneVersion is what publish and withdraw take.
@@ -236,7 +245,7 @@ type oneVersion struct {
 	JSON    bool   `help:"Print JSON."`
 }
 
-func (c *oneVersion) move(con *console, act, done string) error {
+func (c *oneVersion) move(con *console, act string, done fault.Text) error {
 	s, err := c.open()
 	if err != nil {
 		return err
@@ -248,14 +257,18 @@ func (c *oneVersion) move(con *console, act, done string) error {
 	if c.JSON {
 		return printJSON(con.out, v)
 	}
-	_, err = fmt.Fprintf(con.out, "Version %d of %s is %s.\n", v.Version, v.Name, done)
+	_, err = fmt.Fprintf(con.out, "Version %d of %s is %s / 第 %[1]d 版%[4]s\n", v.Version, v.Name, done.EN, done.ZH)
 	return err
 }
 
 type profilePublish struct{ oneVersion }
 
-func (c *profilePublish) Run(con *console) error { return c.move(con, "publish", "in force") }
+func (c *profilePublish) Run(con *console) error {
+	return c.move(con, "publish", fault.Text{EN: "in force", ZH: "已生效"})
+}
 
 type profileWithdraw struct{ oneVersion }
 
-func (c *profileWithdraw) Run(con *console) error { return c.move(con, "withdraw", "withdrawn") }
+func (c *profileWithdraw) Run(con *console) error {
+	return c.move(con, "withdraw", fault.Text{EN: "withdrawn", ZH: "已停用"})
+}

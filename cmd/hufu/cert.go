@@ -14,9 +14,7 @@ import (
 type certCommands struct {
 	NewKey   certNewKeyCommand    `cmd:"" help:"Make an SM2 key and a request for its certificate. Example: hufu cert new-key --key my.key --csr my.csr"`
 	Apply    certApplyCommand     `cmd:"" help:"Apply for a certificate, or keep a draft. Example: hufu cert apply --profile person-sign --csr my.csr"`
-	List     certListCommand      `cmd:"" help:"Search applications, newest first. Example: hufu cert list --state submitted"`
-	Secret   secretCommands       `cmd:"" help:"Work with the secrets with which devices enrol by CMP or EST."`
-	RA       raCommands           `cmd:"" name:"ra" help:"Work with registration clients."`
+	List     certListCommand      `cmd:"" help:"Search applications, newest first; who is no officer gets those entered by himself, or with --holder his own. Example: hufu cert list --state submitted"`
 	Show     certShowCommand      `cmd:"" help:"Show an application and what was done to it. Example: hufu cert show ID"`
 	Change   certChangeCommand    `cmd:"" help:"Put another request into a draft. Example: hufu cert change ID --profile person-sign --csr my.csr"`
 	Submit   certSubmitCommand    `cmd:"" help:"Hand a draft in. Example: hufu cert submit ID"`
@@ -38,6 +36,9 @@ type certCommands struct {
 	Renew     certRenewCommand     `cmd:"" help:"Apply for a new certificate for the same key, or with --csr for a new one. Example: hufu cert renew SERIAL --csr new.csr --key old.key"`
 	BlockKey  certBlockKeyCommand  `cmd:"" name:"block-key" help:"Block keys for ever. Example: hufu cert block-key found.csr --note 'published on a web page' --revoke"`
 	ReportKey certReportKeyCommand `cmd:"" name:"report-key" help:"Have the certificates of a key revoked by showing that one has it; no account is needed. Example: hufu cert report-key SERIAL --key found.key"`
+
+	Secret secretCommands `cmd:"" help:"Work with the secrets with which devices enrol by CMP or EST."`
+	RA     raCommands     `cmd:"" name:"ra" help:"Work with registration clients."`
 }
 
 const (

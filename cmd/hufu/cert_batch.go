@@ -238,7 +238,7 @@ func followBatch(con *console, s *session, id string, wait, asJSON bool) error {
 	}
 	fmt.Fprintln(con.out, b.line())
 	for _, d := range b.Decisions {
-		fmt.Fprintf(con.out, "decision %s: %s, %d rows decided, %d refused\n", d.ID, d.Verdict, d.Decided, d.Refused)
+		fmt.Fprintf(con.out, "decision %s: %s, %d rows decided, %d refused / 已处理 %[3]d 行，%[4]d 行未通过\n", d.ID, d.Verdict, d.Decided, d.Refused)
 	}
 	return nil
 }

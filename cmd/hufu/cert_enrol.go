@@ -54,7 +54,7 @@ func (c *secretMakeCommand) Run(con *console) error {
 	if c.JSON {
 		return printJSON(con.out, made)
 	}
-	_, err = fmt.Fprintf(con.out, "reference %s\nsecret    %s\nuntil     %s; hand it to the holder now, it is not shown again\n", made.ID, made.Secret, made.Ends.Local().Format(time.DateTime))
+	_, err = fmt.Fprintf(con.out, "reference %s\nsecret    %s\nuntil     %s; hand it to the holder now, it is not shown again / 请立即交给持有人，不再显示\n", made.ID, made.Secret, made.Ends.Local().Format(time.DateTime))
 	return err
 }
 
@@ -116,7 +116,7 @@ func (c *secretRevokeCommand) Run(con *console) error {
 	if err := s.ask(con.ctx, http.MethodDelete, secretsPath+"/"+url.PathEscape(c.ID), nil, nil); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(con.out, "secret %s is revoked\n", c.ID)
+	_, err = fmt.Fprintf(con.out, "secret %s is revoked / 已吊销\n", c.ID)
 	return err
 }
 
@@ -145,7 +145,7 @@ func (c *raPutCommand) Run(con *console) error {
 	if err := s.ask(con.ctx, http.MethodPut, clientsPath+"/"+url.PathEscape(c.Holder), in, nil); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(con.out, "%s may ask for %v\n", c.Holder, c.Profile)
+	_, err = fmt.Fprintf(con.out, "%s may ask for %v / 可申请上述模板的证书\n", c.Holder, c.Profile)
 	return err
 }
 
@@ -191,6 +191,6 @@ func (c *raDropCommand) Run(con *console) error {
 	if err := s.ask(con.ctx, http.MethodDelete, clientsPath+"/"+url.PathEscape(c.Holder), nil, nil); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(con.out, "%s is no registration client any more\n", c.Holder)
+	_, err = fmt.Fprintf(con.out, "%s is no registration client any more / 不再是注册客户端\n", c.Holder)
 	return err
 }

@@ -27,7 +27,7 @@ func (c *certSuspendCommand) Run(con *console) error {
 	if !c.Until.IsZero() {
 		body["until"] = c.Until.UTC()
 	}
-	return c.act(con, c.Serial, "suspension", body, "suspended")
+	return c.act(con, c.Serial, "suspension", body, "suspended / 已挂起")
 }
 
 type certResumeCommand struct {
@@ -36,7 +36,7 @@ type certResumeCommand struct {
 }
 
 func (c *certResumeCommand) Run(con *console) error {
-	return c.act(con, c.Serial, "resumption", nil, "in force again")
+	return c.act(con, c.Serial, "resumption", nil, "in force again / 已恢复")
 }
 
 // act does something to one certificate.
@@ -91,11 +91,11 @@ func (c *certRenewCommand) Run(con *console) error {
 	if err := s.ask(con.ctx, http.MethodPost, certificatesPath+"/"+url.PathEscape(c.Serial)+"/"+noun, body, &a); err != nil {
 		return err
 	}
-	next := "an officer decides; then: hufu cert issue "
+	next := "an officer decides; then / 待审核，之后执行"
 	if a.State == "approved" {
-		next = "next: hufu cert issue "
+		next = "next / 下一步"
 	}
-	_, err = fmt.Fprintf(con.out, "application %s is %s; %s%s\n", a.ID, a.State, next, a.ID)
+	_, err = fmt.Fprintf(con.out, "application %s is %s; %s: hufu cert issue %[1]s\n", a.ID, a.State, next)
 	return err
 }
 

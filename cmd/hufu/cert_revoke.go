@@ -23,19 +23,19 @@ type revokedCertificates struct {
 }
 
 func (r revokedCertificates) print(con *console, dry bool) error {
-	verb := "revoked"
+	done := fault.Text{EN: "revoked", ZH: "已吊销"}
 	if dry {
-		verb = "would be revoked"
+		done = fault.Text{EN: "would be revoked", ZH: "将被吊销"}
 	}
 	for _, v := range r.Revoked {
-		fmt.Fprintf(con.out, "%s %s (%s)\n", v.Serial, verb, v.Reason)
+		fmt.Fprintf(con.out, "%s %s (%s) / %s\n", v.Serial, done.EN, v.Reason, done.ZH)
 	}
 	for _, v := range r.Also {
 		why := v.Why
 		if v.Under != "" {
 			why = "obtained with " + v.Under + " (--obtained takes it along) 凭该证书取得"
 		}
-		fmt.Fprintf(con.out, "%s is left alone: %s, %s\n", v.Serial, why, v.Profile)
+		fmt.Fprintf(con.out, "%s is left alone: %s, %s / 未处理\n", v.Serial, why, v.Profile)
 	}
 	if r.More {
 		fmt.Fprintln(con.out, "More was obtained with the key than is named here; run the command again when these are revoked. 还有其他凭该密钥取得的证书，处理完后请再次执行。")
@@ -217,9 +217,9 @@ func (c *certBlockKeyCommand) Run(con *console) error {
 			return proposeMass(con, s, map[string]any{"keys": part, "note": c.Note, "listed": c.SHA256 != "", "reason": c.Propose})
 		})
 	}
-	total, blocked, done := len(keys), 0, "has such a key"
+	total, blocked, done := len(keys), 0, "has such a key / 使用该密钥"
 	if c.Revoke && !c.DryRun {
-		done = "had such a key and is revoked"
+		done = "had such a key and is revoked / 使用该密钥，已吊销"
 	}
 	for len(keys) > 0 {
 		part := keys[:min(1000, len(keys))]
@@ -238,7 +238,7 @@ func (c *certBlockKeyCommand) Run(con *console) error {
 			fmt.Fprintf(con.out, "certificate %s %s\n", serial, done)
 		}
 	}
-	_, err = fmt.Fprintf(con.out, "%d keys, %d of them new\n", total, blocked)
+	_, err = fmt.Fprintf(con.out, "%d keys, %d of them new / 共 %[1]d 个密钥，新增 %[2]d 个\n", total, blocked)
 	return err
 }
 

@@ -86,7 +86,7 @@ func (c *demoCommand) Run(con *console) error {
 		err = errors.Join(err, stopped)
 	}
 	if err == nil {
-		fmt.Fprintf(con.out, "Every step held. The files are in %s\n", c.Out)
+		fmt.Fprintf(con.out, "Every step held. The files are in %s / 全部步骤通过，文件在该目录\n", c.Out)
 	}
 	return err
 }

@@ -219,9 +219,6 @@ func (a *apart) cfca(token string) {
 
 func (a *apart) recover(citizen string, lost *gm.PrivateKey) {
 	t, ctx := a.t, a.t.Context()
-	a.roles("liming", actor.RoleRecoveryOfficer, actor.RoleRegistrar)
-	a.roles("zhaomin", actor.RoleRecoveryOfficer, actor.RoleApprover)
-	a.roles("sunjing", actor.RoleRecoveryOfficer, actor.RoleAuditAdmin)
 	fresh, csr := a.request()
 	issued := a.certify(citizen, csr)
 	history := a.history(citizen)
@@ -235,16 +232,16 @@ func (a *apart) recover(citizen string, lost *gm.PrivateKey) {
 	path := "/api/v1/recoveries/" + r.ID
 	take := map[string]any{"receipt": rand.Text()}
 	yes := map[string]any{"approve": true}
-	a.must(a.call(ctx, a.as("liming", "official"), "POST", path+"/decision", yes, nil))
+	a.must(a.call(ctx, a.as("linwei", "official"), "POST", path+"/decision", yes, nil))
 	if err := a.call(ctx, citizen, "POST", path+"/take", take, nil); err == nil || !strings.Contains(err.Error(), "kmc.quorum") {
 		t.Errorf("taken with one approval: %v", err)
 	}
-	a.must(a.call(ctx, a.as("zhaomin", "official"), "POST", path+"/decision", yes, nil))
-	a.roles("liming", actor.RoleRegistrar)
+	a.must(a.call(ctx, a.as("tangyu", "official"), "POST", path+"/decision", yes, nil))
+	a.roles("linwei", actor.RoleRegistrar)
 	if err := a.call(ctx, citizen, "POST", path+"/take", take, nil); err == nil || !strings.Contains(err.Error(), "kmc.quorum") {
 		t.Errorf("taken though an approver's role had ended: %v", err)
 	}
-	a.roles("liming", actor.RoleRecoveryOfficer, actor.RoleRegistrar)
+	a.roles("linwei", actor.RoleRecoveryOfficer)
 	if err := a.call(ctx, citizen, "POST", path+"/take", take, nil); err == nil || !strings.Contains(err.Error(), "kmc.quorum") {
 		t.Errorf("taken though an approver got the role anew behind the approval: %v", err)
 	}
@@ -265,7 +262,7 @@ func (a *apart) recover(citizen string, lost *gm.PrivateKey) {
 // late lets a further officer approve what had its quorum already, since one of them does not count any more.
 func (a *apart) late(path string, r *recoveryItem, yes map[string]any) {
 	a.t.Helper()
-	a.must(a.call(a.t.Context(), a.as("sunjing", "official"), "POST", path+"/decision", yes, r))
+	a.must(a.call(a.t.Context(), a.as("fangmin", "official"), "POST", path+"/decision", yes, r))
 	if len(r.Approvals) != 3 {
 		a.t.Errorf("%d approvals", len(r.Approvals))
 	}

@@ -110,10 +110,10 @@ func (c *migrateCommand) Run(con *console) error {
 	defer db.Close()
 	applied, err := db.Migrate(con.ctx)
 	for _, step := range applied {
-		fmt.Fprintln(con.out, "applied", filepath.Base(step))
+		fmt.Fprintln(con.out, "applied / 已执行", filepath.Base(step))
 	}
 	if err == nil && len(applied) == 0 {
-		fmt.Fprintln(con.out, "The schema is up to date.")
+		fmt.Fprintln(con.out, "The schema is up to date. / 数据库结构已是最新。")
 	}
 	return err
 }

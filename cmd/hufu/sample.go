@@ -70,7 +70,12 @@ var samplePeople = []samplePerson{
 	{
 		account: "guanliyuan", name: "周远", number: "33010019920820003X", phone: "13800000005", level: identity.ByCounter, post: "系统管理员",
 		roles: []actor.Role{actor.RoleBusinessAdmin},
-		who:   fault.Text{ZH: "业务管理员，登记应用", EN: "business administrator, registers applications"},
+		who:   fault.Text{ZH: "业务管理员，登记应用，提出证书模板和信任清单", EN: "business administrator, registers applications, proposes profiles and trust lists"},
+	},
+	{
+		account: "hejing", name: "何静", number: "330100199005120099", phone: "13800000008", level: identity.ByCounter, post: "系统管理员",
+		roles: []actor.Role{actor.RoleBusinessAdmin},
+		who:   fault.Text{ZH: "业务管理员，审核、发布周远提出的证书模板和信任清单", EN: "business administrator, publishes the profiles and trust lists that Zhou Yuan proposes"},
 	},
 	{
 		account: "qianfeng", name: "钱峰", number: "330100198307140066", phone: "13800000006", level: identity.ByCounter, post: "密钥管理员",
@@ -81,6 +86,21 @@ var samplePeople = []samplePerson{
 		account: "wuyue", name: "吴悦", number: "33010019870905008X", phone: "13800000007", level: identity.ByCounter, post: "密钥管理员",
 		roles: []actor.Role{actor.RoleSuperAdmin},
 		who:   fault.Text{ZH: "超级管理员，与钱峰共同销毁密钥", EN: "super administrator, destroys keys together with Qian Feng"},
+	},
+	{
+		account: "linwei", name: "林薇", number: "330100198103230107", phone: "13800000009", level: identity.ByCounter, post: "密钥恢复员",
+		roles: []actor.Role{actor.RoleRecoveryOfficer},
+		who:   fault.Text{ZH: "密钥恢复员，三人中须两人批准", EN: "recovery officer; two of the three must approve"},
+	},
+	{
+		account: "tangyu", name: "唐宇", number: "330100198609170113", phone: "13800000010", level: identity.ByCounter, post: "密钥恢复员",
+		roles: []actor.Role{actor.RoleRecoveryOfficer},
+		who:   fault.Text{ZH: "密钥恢复员", EN: "recovery officer"},
+	},
+	{
+		account: "fangmin", name: "方敏", number: "330100199402280125", phone: "13800000011", level: identity.ByCounter, post: "密钥恢复员",
+		roles: []actor.Role{actor.RoleRecoveryOfficer},
+		who:   fault.Text{ZH: "密钥恢复员", EN: "recovery officer"},
 	},
 }
 

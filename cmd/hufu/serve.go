@@ -76,7 +76,7 @@ func (c *serveCommand) Run(con *console) error {
 	if s.demo != nil {
 		s.demo.welcome(con.out, cfg)
 	} else {
-		fmt.Fprintf(con.out, "Hufu serves %s. Ctrl-C ends it.\n", cfg.URL)
+		fmt.Fprintf(con.out, "Hufu serves %s. Ctrl-C ends it. / 服务已启动，按 Ctrl-C 停止。\n", cfg.URL)
 	}
 	err = s.Run(con.ctx, listener)
 	if closed := s.Close(); err == nil {

@@ -143,7 +143,7 @@ func (c *webhookAddCommand) Run(con *console) error {
 	if c.JSON {
 		return printJSON(con.out, made)
 	}
-	_, err = fmt.Fprintf(con.out, "subscription %s is active; try it: hufu webhook try %s\n", made.ID, made.ID)
+	_, err = fmt.Fprintf(con.out, "subscription %s is active; try it: hufu webhook try %[1]s / 订阅已启用，可用该命令试发\n", made.ID)
 	return err
 }
 
