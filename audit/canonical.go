@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -80,6 +81,57 @@ func shortEscape(c byte) string {
 	}
 	const hex = "0123456789abcdef"
 	return `\u00` + string([]byte{hex[c>>4], hex[c&15]})
+}
+
+// appendMember adds a member to the object that b ends in.
+func appendMember(b []byte, key, value string) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	return appendString(append(appendString(b, key), ':'), value)
+}
+
+// cursor reads what is written in one known form. What is otherwise makes it bad, and it then reads nothing more.
+type cursor struct {
+	rest []byte
+	bad  bool
+}
+
+// has skips s if it comes next.
+func (c *cursor) has(s string) bool {
+	if c.bad || !bytes.HasPrefix(c.rest, []byte(s)) {
+		return false
+	}
+	c.rest = c.rest[len(s):]
+	return true
+}
+
+func (c *cursor) skip(s string) { c.bad = !c.has(s) }
+
+// text reads a string. It takes more escapes than appendString writes.
+func (c *cursor) text() string {
+	c.skip(`"`)
+	end := bytes.IndexAny(c.rest, `"\`)
+	for end >= 0 && c.rest[end] == '\\' && end+2 <= len(c.rest) {
+		next := bytes.IndexAny(c.rest[end+2:], `"\`)
+		if next < 0 {
+			end = -1
+			break
+		}
+		end += 2 + next
+	}
+	if c.bad || end < 0 || c.rest[end] != '"' {
+		c.bad = true
+		return ""
+	}
+	raw := c.rest[:end]
+	c.rest = c.rest[end+1:]
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw)
+	}
+	var s string
+	c.bad = json.Unmarshal(slices.Concat([]byte{'"'}, raw, []byte{'"'}), &s) != nil
+	return s
 }
 
 var errNotCanonical = errors.New("not canonical JSON of a known form")

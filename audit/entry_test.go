@@ -2,8 +2,10 @@ package audit
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -259,12 +261,55 @@ func FuzzParseLeaf(f *testing.F) {
 	f.Add(r.last().Leaf)
 	f.Add([]byte(`{"action":"a.b","actor":{"id":"system:x"},"at":"2026-01-01T00:00:00.000000Z","id":"1","object":{"id":"","kind":"k"},"v":1}`))
 	f.Add([]byte(`{"v":1,"v":1}`))
+	f.Add([]byte(`{"action":"a.b","actor":{"for":"f\"\\","id":"x:\u0000","via":"中"},"at":"2026-01-01T00:00:00.000000Z","id":"1","object":{"id":"","kind":"k"},"public":{"a":"\n","b":""},"v":1}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := ParseLeaf(b)
 		if err == nil && !bytes.Equal(l.Bytes(), b) {
 			t.Errorf("%s came back as %s", b, l.Bytes())
 		}
+		other, ok := parseLeafByJSON(b)
+		if ok != (err == nil) || ok && !reflect.DeepEqual(l, other) {
+			t.Errorf("%s: we say %+v, %v; encoding/json %+v, %v", b, l, err, other, ok)
+		}
 	})
+}
+
+// parseLeafByJSON is ParseLeaf by a reader that is not ours.
+func parseLeafByJSON(b []byte) (Leaf, bool) {
+	var in struct {
+		V          int                           `json:"v"`
+		ID         string                        `json:"id"`
+		At         string                        `json:"at"`
+		Action     string                        `json:"action"`
+		Object     struct{ Kind, ID string }     `json:"object"`
+		Actor      struct{ ID, For, Via string } `json:"actor"`
+		Public     map[string]string             `json:"public"`
+		Commitment []byte                        `json:"commitment"`
+	}
+	if decode(b, &in) != nil {
+		return Leaf{}, false
+	}
+	at, err := time.Parse(timeForm, in.At)
+	l := Leaf{
+		ID: in.ID, At: at, Action: in.Action, Object: Object(in.Object), Actor: in.Actor.ID, For: in.Actor.For, Via: in.Actor.Via,
+		Public: in.Public, Commitment: in.Commitment,
+	}
+	return l, err == nil && bytes.Equal(l.Bytes(), b) && (l.Commitment == nil || len(l.Commitment) == 32)
+}
+
+// What Bytes writes member by member is what RFC 8785 asks for.
+func TestLeafIsCanonical(t *testing.T) {
+	l := Leaf{
+		ID: "1", At: testNow, Action: "a.b", Object: Object{Kind: "k", ID: "i"}, Actor: "person:\"x\"", For: "f", Via: "v",
+		Public: map[string]string{"z": "1", "a": "\u2028\x01"}, Commitment: make([]byte, 32),
+	}
+	want := canonical(object{
+		"v": 1, "id": l.ID, "at": l.At.UTC().Format(timeForm), "action": l.Action, "actor": object{"id": l.Actor, "for": l.For, "via": l.Via},
+		"object": object{"kind": l.Object.Kind, "id": l.Object.ID}, "public": l.Public, "commitment": base64.StdEncoding.EncodeToString(l.Commitment),
+	})
+	if got := l.Bytes(); string(got) != string(want) {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
 
 func TestParseLeafIsStrict(t *testing.T) {

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"hufu/internal/gm"
 )
@@ -26,54 +29,73 @@ type Leaf struct {
 // timeForm has a fixed width, so that equal instants are equal bytes.
 const timeForm = "2006-01-02T15:04:05.000000Z"
 
-const leafVersion = 1
-
 // Bytes returns the leaf in its written form.
 func (l Leaf) Bytes() []byte {
-	by := object{"id": l.Actor}
+	b := make([]byte, 0, 512)
+	b = append(appendMember(append(b, '{'), "action", l.Action), `,"actor":{`...)
 	if l.For != "" {
-		by["for"] = l.For
+		b = appendMember(b, "for", l.For)
 	}
+	b = appendMember(b, "id", l.Actor)
 	if l.Via != "" {
-		by["via"] = l.Via
+		b = appendMember(b, "via", l.Via)
 	}
-	o := object{
-		"v": leafVersion, "id": l.ID, "at": l.At.UTC().Format(timeForm), "action": l.Action, "actor": by,
-		"object": object{"kind": l.Object.Kind, "id": l.Object.ID},
-	}
-	if len(l.Public) > 0 {
-		o["public"] = l.Public
-	}
+	b = appendMember(append(b, '}'), "at", l.At.UTC().Format(timeForm))
 	if l.Commitment != nil {
-		o["commitment"] = base64.StdEncoding.EncodeToString(l.Commitment)
+		b = appendMember(b, "commitment", base64.StdEncoding.EncodeToString(l.Commitment))
 	}
-	return canonical(o)
+	b = appendMember(b, "id", l.ID)
+	b = appendMember(append(b, `,"object":{`...), "id", l.Object.ID)
+	b = append(appendMember(b, "kind", l.Object.Kind), '}')
+	if len(l.Public) > 0 {
+		b = append(b, `,"public":{`...)
+		for _, k := range slices.Sorted(maps.Keys(l.Public)) {
+			b = appendMember(b, k, l.Public[k])
+		}
+		b = append(b, '}')
+	}
+	return append(b, `,"v":1}`...)
 }
 
 // ParseLeaf reads what Bytes writes, and nothing else.
 func ParseLeaf(b []byte) (Leaf, error) {
-	var in struct {
-		V          int                           `json:"v"`
-		ID         string                        `json:"id"`
-		At         string                        `json:"at"`
-		Action     string                        `json:"action"`
-		Object     struct{ Kind, ID string }     `json:"object"`
-		Actor      struct{ ID, For, Via string } `json:"actor"`
-		Public     map[string]string             `json:"public"`
-		Commitment []byte                        `json:"commitment"`
+	var l Leaf
+	c := cursor{rest: b, bad: !utf8.Valid(b)}
+	c.skip(`{"action":`)
+	l.Action = c.text()
+	c.skip(`,"actor":{`)
+	if c.has(`"for":`) {
+		l.For = c.text()
+		c.skip(`,`)
 	}
-	if err := decode(b, &in); err != nil || in.V != leafVersion {
-		return Leaf{}, fmt.Errorf("leaf: %w", errNotCanonical)
+	c.skip(`"id":`)
+	l.Actor = c.text()
+	if c.has(`,"via":`) {
+		l.Via = c.text()
 	}
-	at, err := time.Parse(timeForm, in.At)
-	if err != nil {
-		return Leaf{}, fmt.Errorf("leaf: %w", errNotCanonical)
+	c.skip(`},"at":`)
+	at, err := time.Parse(timeForm, c.text())
+	l.At = at
+	if c.has(`,"commitment":`) {
+		l.Commitment, _ = base64.StdEncoding.DecodeString(c.text()) // what is wrong is not written so again
 	}
-	l := Leaf{
-		ID: in.ID, At: at, Action: in.Action, Object: Object(in.Object), Actor: in.Actor.ID, For: in.Actor.For, Via: in.Actor.Via,
-		Public: in.Public, Commitment: in.Commitment,
+	c.skip(`,"id":`)
+	l.ID = c.text()
+	c.skip(`,"object":{"id":`)
+	l.Object.ID = c.text()
+	c.skip(`,"kind":`)
+	l.Object.Kind = c.text()
+	c.skip(`}`)
+	if c.has(`,"public":{`) {
+		l.Public = map[string]string{}
+		for more := true; more && !c.bad; more = c.has(`,`) {
+			key := c.text()
+			c.skip(`:`)
+			l.Public[key] = c.text()
+		}
+		c.skip(`}`)
 	}
-	if !bytes.Equal(l.Bytes(), b) || l.Commitment != nil && len(l.Commitment) != 32 {
+	if c.bad || err != nil || !bytes.Equal(l.Bytes(), b) || l.Commitment != nil && len(l.Commitment) != 32 {
 		return Leaf{}, fmt.Errorf("leaf: %w", errNotCanonical)
 	}
 	return l, nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"hufu/audit/tree"
 	"hufu/internal/gm"
@@ -129,8 +130,9 @@ func seal(e Entry, key []byte, keys Keys) (Row, error) {
 		leaf.Commitment, row.Sealed = commit(salt, plaintext), sealed
 	}
 	row.Leaf = leaf.Bytes()
-	if _, err := ParseLeaf(row.Leaf); err != nil || len(row.Leaf) > tree.MaxEntry {
-		return Row{}, ErrEntry.With("a leaf of %d bytes: %w", len(row.Leaf), err)
+	text := utf8.ValidString(leaf.Actor) && utf8.ValidString(leaf.For) && utf8.ValidString(leaf.Via)
+	if y := leaf.At.Year(); !text || y < 0 || y > 9999 || len(row.Leaf) > tree.MaxEntry { // else ParseLeaf would refuse it
+		return Row{}, ErrEntry.With("a leaf of %d bytes: %+v", len(row.Leaf), leaf)
 	}
 	row.Tag = row.tag(keys.Tag)
 	return row, nil
