@@ -111,8 +111,13 @@ func (db *DB) Turn(ctx context.Context) (turn int64, err error) {
 	return turn, err
 }
 
+const turnQuery = `SELECT number FROM key_turn WHERE id = 1`
+
 func (t *tx) turn() (turn int64, err error) {
-	if err := t.aside([]any{&turn}, `SELECT number FROM key_turn WHERE id = 1`); err != nil {
+	if t.began != nil {
+		return *t.began, nil
+	}
+	if err := t.aside([]any{&turn}, turnQuery); err != nil {
 		return 0, fmt.Errorf("read the turn of the keys: %w", err)
 	}
 	return turn, nil

@@ -3,10 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // statement is a change that waits for its transaction to send it. judge gets the number of rows it changed, or why it
@@ -81,28 +79,18 @@ func (t *tx) flush() error {
 	if t.failed != nil || len(all) == 0 {
 		return t.failed
 	}
-	t.failed = t.conn.Raw(func(driver any) error {
-		c, ok := driver.(*stdlib.Conn)
-		if !ok {
-			return fmt.Errorf("the connection is a %T", driver)
-		}
-		return send(t.ctx, c.Conn(), all)
-	})
-	return t.failed
-}
-
-func send(ctx context.Context, c *pgx.Conn, all []statement) error {
 	batch := &pgx.Batch{}
 	for _, s := range all {
 		batch.Queue(s.query, s.args...)
 	}
-	results := c.SendBatch(ctx, batch)
-	for _, s := range all {
-		done, err := results.Exec()
-		if err := s.settle(done.RowsAffected(), err); err != nil {
-			_ = results.Close() // tells the same
-			return err
+	t.failed = t.send(batch, func(results pgx.BatchResults) error {
+		for _, s := range all {
+			done, err := results.Exec()
+			if err := s.settle(done.RowsAffected(), err); err != nil {
+				return err
+			}
 		}
-	}
-	return results.Close()
+		return nil
+	})
+	return t.failed
 }

@@ -35,6 +35,7 @@ type tx struct {
 	db       *DB
 	readonly bool
 	fields   *FieldKeys               // found to be those in force
+	began    *int64                   // the turn of the keys, read as the transaction began
 	stale    error                    // found the keys changed: whatever f made of it, the transaction is given up
 	waiting  []statement              // see later
 	failed   error                    // of those, once they were sent
@@ -129,14 +130,16 @@ func (db *DB) once(ctx context.Context, k kind, f func(*tx) error) (stale bool, 
 			err = errors.Join(left, err)
 		}
 	}()
-	var opts sql.TxOptions
 	switch k {
 	case looking:
 		return t.look(f)
-	case snapshot:
-		opts = sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+	case writing:
+		if err := t.begin(); err != nil {
+			return false, fmt.Errorf("begin transaction: %w", errors.Join(err, change{conn, t}.Rollback()))
+		}
+		return t.within(change{conn, t}, f)
 	}
-	q, err := conn.BeginTx(t.ctx, &opts)
+	q, err := conn.BeginTx(t.ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
 	if err != nil {
 		return false, unbegun{fmt.Errorf("begin transaction: %w", err)}
 	}
@@ -168,8 +171,15 @@ func watch(ctx context.Context, conn *sql.Conn) (leave func() error, err error) 
 	}, nil
 }
 
+// transaction is one that was begun.
+type transaction interface {
+	querier
+	Commit() error
+	Rollback() error // after Commit it does nothing
+}
+
 // within runs f in the transaction and commits it.
-func (t *tx) within(q *sql.Tx, f func(*tx) error) (stale bool, err error) {
+func (t *tx) within(q transaction, f func(*tx) error) (stale bool, err error) {
 	defer q.Rollback() // after Commit it does nothing
 	t.q = ordered{t, q}
 	err = f(t)
