@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/text/language"
 
+	"hufu/identity"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
 	"hufu/internal/limit"
@@ -230,7 +231,7 @@ func (a *API) enter(next http.Handler) http.Handler {
 		begun := &watched{ResponseWriter: w}
 		w = begun
 		c := &call{api: a, w: w, method: r.Method, path: r.URL.Path, lang: languageOf(r), network: limit.Network(a.RemoteIP(r))}
-		c.r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+		c.r = r.WithContext(context.WithValue(identity.Remember(r.Context()), callKey{}, c))
 		defer func() {
 			if v := recover(); v != nil {
 				p := a.tell(c.r.Context(), fmt.Errorf("panic: %v\n%s", v, debug.Stack()))

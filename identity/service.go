@@ -32,7 +32,7 @@ func New(c Config) (*Service, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{store: c.Store, clock: c.Now}, nil
+	return &Service{store: forgetful{c.Store}, clock: c.Now}, nil
 }
 
 // now is UTC, to the microsecond that the store keeps.

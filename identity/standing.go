@@ -20,11 +20,18 @@ func (s *Service) Standing(ctx context.Context, id string) (Standing, error) {
 // Holder says what a certificate for a person, an entity or a post states; refused as by Standing.
 // A post needs an active person and an active organisation, and has the person's level.
 func (s *Service) Holder(ctx context.Context, id string) (Holder, error) {
-	var h Holder
+	seen := memoryOf(ctx)
+	h, ok := seen.holder(id, s.now())
+	if ok {
+		return h, nil
+	}
 	err := s.store.View(ctx, func(r R) (err error) {
 		h, err = holder(r, id, s.now())
 		return err
 	})
+	if err == nil {
+		seen.keep(h, s.now())
+	}
 	return h, err
 }
 
@@ -51,17 +58,13 @@ func (s *Service) HolderIn(ctx context.Context, subject, organisation string) (H
 }
 
 func holder(r R, id string, now time.Time) (Holder, error) {
-	sub, err := r.Subject(id)
+	sub, evidence, err := r.SubjectAndEvidence(id)
 	if errors.Is(err, ErrUnknown) {
 		return official(r, id, now)
 	}
 	if err == nil {
 		err = sub.usable()
 	}
-	if err != nil {
-		return Holder{}, err
-	}
-	evidence, err := r.Evidence(id)
 	if err != nil {
 		return Holder{}, err
 	}

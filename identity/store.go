@@ -38,6 +38,8 @@ type W interface {
 type Subjects interface {
 	// Subject returns the subject with its identifiers in force, else ErrUnknown.
 	Subject(id string) (Subject, error)
+	// SubjectAndEvidence is Subject and Evidence in one.
+	SubjectAndEvidence(id string) (Subject, []Evidence, error)
 	// SubjectByNumber returns the id of the subject that the identifier in force belongs to, else ErrUnknown.
 	SubjectByNumber(Identifier) (string, error)
 	// FindSubjects returns at most q.Limit subjects, newest first, beginning after q.After.

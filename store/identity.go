@@ -54,18 +54,54 @@ func (t identityTx) scanSubject(s scanner) (sub identity.Subject, err error) {
 	return sub, err
 }
 
-func (t identityTx) Subject(id string) (identity.Subject, error) {
-	found, err := list(t.tx, t.scanSubject, subjectRow+` WHERE id = $1`, id)
-	if err == nil && len(found) == 0 {
-		return identity.Subject{}, identity.ErrUnknown.With("subject %q", id)
-	}
-	if err == nil {
-		err = t.addIdentifiers(found)
-	}
-	if err != nil {
+func (t identityTx) Subject(id string) (identity.Subject, error) { return t.subject(id) }
+
+func (t identityTx) SubjectAndEvidence(id string) (identity.Subject, []identity.Evidence, error) {
+	var evidence []identity.Evidence
+	sub, err := t.subject(id, evidenceOf(id, &evidence))
+	return sub, evidence, err
+}
+
+// subject reads a subject, along with more that is asked about it.
+func (t identityTx) subject(id string, more ...question) (identity.Subject, error) {
+	var found []identity.Subject
+	var identifiers []identity.Identifier
+	all := append([]question{
+		{subjectRow + ` WHERE id = $1`, []any{id}, func(s scanner) error {
+			sub, err := t.scanSubject(s)
+			found = append(found, sub)
+			return err
+		}},
+		{identifiersRow + ` AND subject = $1 ` + identifiersOrder, []any{id}, func(s scanner) error {
+			_, identifier, err := t.scanIdentifier(s)
+			identifiers = append(identifiers, identifier)
+			return err
+		}},
+	}, more...)
+	if err := t.gather(all...); err != nil {
 		return identity.Subject{}, fmt.Errorf("read subject %s: %w", id, err)
 	}
+	if len(found) == 0 {
+		return identity.Subject{}, identity.ErrUnknown.With("subject %q", id)
+	}
+	found[0].Identifiers = identifiers
 	return found[0], nil
+}
+
+const (
+	identifiersRow   = `SELECT id, subject, type, country, number FROM subject_identifier WHERE ended_at = 0`
+	identifiersOrder = `ORDER BY since, type, id`
+)
+
+func (t identityTx) scanIdentifier(s scanner) (subject string, id identity.Identifier, err error) {
+	var row string
+	var number []byte
+	if err := s.Scan(&row, &subject, &id.Type, &id.Country, &number); err != nil {
+		return "", id, err
+	}
+	clear, err := t.open(numberColumn, row, number)
+	id.Number = identity.Number(clear)
+	return subject, id, err
 }
 
 // addIdentifiers reads the identifiers in force of all the subjects in one query.
@@ -80,18 +116,12 @@ func (t identityTx) addIdentifiers(subjects []identity.Subject) error {
 		marks[i], args[i] = fmt.Sprintf("$%d", i+1), subjects[i].ID
 	}
 	_, err := list(t.tx, func(s scanner) (struct{}, error) {
-		var row, subject string
-		var id identity.Identifier
-		var number []byte
-		if err := s.Scan(&row, &subject, &id.Type, &id.Country, &number); err != nil {
-			return struct{}{}, err
+		subject, id, err := t.scanIdentifier(s)
+		if err == nil {
+			at[subject].Identifiers = append(at[subject].Identifiers, id)
 		}
-		clear, err := t.open(numberColumn, row, number)
-		id.Number = identity.Number(clear)
-		at[subject].Identifiers = append(at[subject].Identifiers, id)
 		return struct{}{}, err
-	}, `SELECT id, subject, type, country, number FROM subject_identifier
-		WHERE ended_at = 0 AND subject IN (`+strings.Join(marks, ", ")+`) ORDER BY since, type, id`, args...)
+	}, identifiersRow+` AND subject IN (`+strings.Join(marks, ", ")+`) `+identifiersOrder, args...)
 	return err
 }
 

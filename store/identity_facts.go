@@ -9,12 +9,21 @@ import (
 )
 
 func (t identityTx) Evidence(subject string) ([]identity.Evidence, error) {
-	return list(t.tx, func(s scanner) (e identity.Evidence, err error) {
-		var at, expires int64
-		err = s.Scan(&e.ID, &e.Subject, &e.Method, &e.Source, &e.Level, &at, &expires, &e.By)
-		e.At, e.Expires = fromMicros(at), fromMicros(expires)
-		return e, err
-	}, `SELECT id, subject, method, source, level, at, expires_at, entered_by FROM evidence WHERE subject = $1 ORDER BY at, id`, subject)
+	var all []identity.Evidence
+	err := t.gather(evidenceOf(subject, &all))
+	return all, err
+}
+
+func evidenceOf(subject string, into *[]identity.Evidence) question {
+	return question{`SELECT id, subject, method, source, level, at, expires_at, entered_by FROM evidence WHERE subject = $1 ORDER BY at, id`,
+		[]any{subject}, func(s scanner) error {
+			var e identity.Evidence
+			var at, expires int64
+			err := s.Scan(&e.ID, &e.Subject, &e.Method, &e.Source, &e.Level, &at, &expires, &e.By)
+			e.At, e.Expires = fromMicros(at), fromMicros(expires)
+			*into = append(*into, e)
+			return err
+		}}
 }
 
 func (t identityTx) AddEvidence(e identity.Evidence) error {
