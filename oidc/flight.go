@@ -14,8 +14,24 @@ type flight struct {
 }
 
 type found struct {
-	token Token
-	grant Grant
+	token  Token
+	grant  Grant
+	client ClientRecord
+}
+
+// token returns what was read of a token; of no flight, nothing.
+func (f *flight) token(hash []byte) (found, bool) {
+	if f == nil {
+		return found{}, false
+	}
+	hit, ok := f.tokens[string(hash)]
+	return hit, ok
+}
+
+func (f *flight) keep(hash []byte, hit found) {
+	if f != nil {
+		f.tokens[string(hash)], f.clients[hit.client.ID] = hit, hit.client
+	}
 }
 
 type flightKey struct{}

@@ -41,7 +41,7 @@ func (p *Provider) revokeToken(ctx context.Context, caller ClientRecord, token s
 	for _, kind := range []TokenKind{KindRefresh, KindAccess} {
 		var g Grant
 		err := p.store.View(ctx, func(r R) (err error) {
-			_, g, err = r.Token(kind, tokenHash(kind, signature))
+			_, g, _, err = r.Token(kind, tokenHash(kind, signature))
 			return err
 		})
 		if errors.Is(err, ErrNotFound) {

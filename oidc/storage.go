@@ -67,14 +67,10 @@ func (s *storage) look(ctx context.Context, kind TokenKind, signature string) (*
 		return nil, found{}, fosite.ErrNotFound
 	}
 	hash, f := tokenHash(kind, signature), flightOf(ctx)
-	var hit found
-	ok := false
-	if f != nil {
-		hit, ok = f.tokens[string(hash)]
-	}
+	hit, ok := f.token(hash)
 	if !ok {
 		err := s.p.store.View(ctx, func(r R) (err error) {
-			hit.token, hit.grant, err = r.Token(kind, hash)
+			hit.token, hit.grant, hit.client, err = r.Token(kind, hash)
 			return err
 		})
 		if errors.Is(err, ErrNotFound) {
@@ -84,17 +80,11 @@ func (s *storage) look(ctx context.Context, kind TokenKind, signature string) (*
 			return nil, hit, fmt.Errorf("look up %s: %w", kind, err)
 		}
 	}
-	client, err := s.p.client(ctx, hit.grant.Client)
-	if errors.Is(err, ErrNotFound) {
-		return nil, hit, fosite.ErrNotFound // disabled since
+	if hit.client.Disabled {
+		return nil, hit, fosite.ErrNotFound
 	}
-	if err != nil {
-		return nil, hit, err
-	}
-	if f != nil {
-		f.tokens[string(hash)] = hit
-	}
-	return engineGrant(hit, client), hit, nil
+	f.keep(hash, hit)
+	return engineGrant(hit, hit.client), hit, nil
 }
 
 // engineGrant shows a stored grant to fosite.

@@ -49,7 +49,8 @@ type ClientWriter interface {
 // GrantReader finds grants and tokens.
 type GrantReader interface {
 	Grant(id string) (Grant, error)
-	Token(kind TokenKind, hash []byte) (Token, Grant, error) // spent and revoked ones too
+	// Token returns a token with its grant and its client: spent, revoked and disabled ones too.
+	Token(kind TokenKind, hash []byte) (Token, Grant, ClientRecord, error)
 	// LiveGrants lists the grants of a person, or made for an entity, that are neither revoked nor expired, newest
 	// first, at most 200.
 	LiveGrants(subject string) ([]Grant, error)

@@ -41,28 +41,46 @@ func missing(err error, what string) error {
 	return err
 }
 
-const clientRow = `SELECT id, data, secret_hash, old_secret_hash, old_secret_until, disabled, created_at, changed_at FROM oidc_client`
+const (
+	clientColumns = `c.id, c.data, c.secret_hash, c.old_secret_hash, c.old_secret_until, c.disabled, c.created_at, c.changed_at`
+	clientRow     = `SELECT ` + clientColumns + ` FROM oidc_client c`
+)
 
-func scanClient(s scanner) (c oidc.ClientRecord, err error) {
-	var id, data string
-	var until, created, changed int64
-	if err := s.Scan(&id, &data, &c.SecretHash, &c.OldSecretHash, &until, &c.Disabled, &created, &changed); err != nil {
-		return c, err
+// clientScan is a client's row being read.
+type clientScan struct {
+	oidc.ClientRecord
+	data                    string
+	until, created, changed int64
+}
+
+func (c *clientScan) dest() []any {
+	return []any{&c.ID, &c.data, &c.SecretHash, &c.OldSecretHash, &c.until, &c.Disabled, &c.created, &c.changed}
+}
+
+func (c *clientScan) record() (oidc.ClientRecord, error) {
+	id := c.ID
+	if err := json.Unmarshal([]byte(c.data), &c.Client); err != nil {
+		return c.ClientRecord, fmt.Errorf("read client %s: %w", id, err)
 	}
-	if err := json.Unmarshal([]byte(data), &c.Client); err != nil {
-		return c, fmt.Errorf("read client %s: %w", id, err)
+	c.ID, c.OldSecretUntil, c.Created, c.Changed = id, fromMicros(c.until), fromMicros(c.created), fromMicros(c.changed)
+	return c.ClientRecord, nil
+}
+
+func scanClient(s scanner) (oidc.ClientRecord, error) {
+	var c clientScan
+	if err := s.Scan(c.dest()...); err != nil {
+		return c.ClientRecord, err
 	}
-	c.ID, c.OldSecretUntil, c.Created, c.Changed = id, fromMicros(until), fromMicros(created), fromMicros(changed)
-	return c, nil
+	return c.record()
 }
 
 func (t oidcTx) Client(id string) (oidc.ClientRecord, error) {
-	c, err := scanClient(t.q.QueryRowContext(t.ctx, clientRow+` WHERE id = $1`, id))
+	c, err := scanClient(t.q.QueryRowContext(t.ctx, clientRow+` WHERE c.id = $1`, id))
 	return c, missing(err, "client "+id)
 }
 
 func (t oidcTx) Clients(after string, limit int) ([]oidc.ClientRecord, error) {
-	return list(t.tx, scanClient, clientRow+` WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	return list(t.tx, scanClient, clientRow+` WHERE c.id > $1 ORDER BY c.id LIMIT $2`, after, limit)
 }
 
 func (t oidcTx) AddClient(c oidc.ClientRecord) error {
@@ -139,18 +157,24 @@ func (t oidcTx) Grant(id string) (oidc.Grant, error) {
 	return g, missing(err, "grant "+id)
 }
 
-func (t oidcTx) Token(kind oidc.TokenKind, hash []byte) (oidc.Token, oidc.Grant, error) {
+func (t oidcTx) Token(kind oidc.TokenKind, hash []byte) (oidc.Token, oidc.Grant, oidc.ClientRecord, error) {
 	token := oidc.Token{Kind: kind, Hash: hash}
 	var scopes string
 	var issued, expires, used int64
-	g, err := scanGrant(t.q.QueryRowContext(t.ctx, `SELECT `+grantColumns+`, k.scopes, k.issued_at, k.expires_at, k.used_at
-		FROM oidc_token k JOIN oidc_grant g ON g.id = k.grant_id WHERE k.hash = $1 AND k.kind = $2`, hash, string(kind)),
-		&scopes, &issued, &expires, &used)
+	var c clientScan
+	g, err := scanGrant(t.q.QueryRowContext(t.ctx, `SELECT `+grantColumns+`, k.scopes, k.issued_at, k.expires_at, k.used_at, `+clientColumns+`
+		FROM oidc_token k JOIN oidc_grant g ON g.id = k.grant_id JOIN oidc_client c ON c.id = g.client
+		WHERE k.hash = $1 AND k.kind = $2`, hash, string(kind)),
+		append([]any{&scopes, &issued, &expires, &used}, c.dest()...)...)
+	if err != nil {
+		return token, g, c.ClientRecord, missing(err, string(kind))
+	}
 	if scopes != "" {
 		token.Scopes = strings.Fields(scopes)
 	}
 	token.Grant, token.Issued, token.Expires, token.Used = g.ID, fromMicros(issued), fromMicros(expires), fromMicros(used)
-	return token, g, missing(err, string(kind))
+	client, err := c.record()
+	return token, g, client, err
 }
 
 func (t oidcTx) LiveGrants(subject string) ([]oidc.Grant, error) {
