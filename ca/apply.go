@@ -280,15 +280,9 @@ func keyFree(r R, p *Profile, app Application) error {
 
 // keyFreeFor is keyFree for whoever has parsed the request.
 func keyFreeFor(r R, p *Profile, app Application, spki []byte) error {
-	if err := keyNotBlocked(r, spki); err != nil {
-		return err
-	}
-	owner, err := r.KeyOwner(app.SPKI)
-	if errors.Is(err, ErrUnknown) {
-		return nil
-	}
-	if err == nil && (!owner.Blocked.IsZero() || owner.Holder != app.Holder || owner.Use != p.use()) {
-		err = ErrKeyUsed.With("key %x is bound to %+v", app.SPKI, owner)
+	owner, err := keyState(r, spki)
+	if err == nil && owner != nil && (!owner.Blocked.IsZero() || owner.Holder != app.Holder || owner.Use != p.use()) {
+		err = ErrKeyUsed.With("key %x is bound to %+v", app.SPKI, *owner)
 	}
 	return err
 }

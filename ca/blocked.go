@@ -192,13 +192,16 @@ func (a *Authority) BlockedKeys(ctx context.Context, by actor.Actor, after Block
 
 // keyNotBlocked refuses a key that is blocked, by either hash.
 func keyNotBlocked(r R, spki []byte) error {
-	sm3, sha := gm.SM3(spki), sha256.Sum256(spki)
-	k, err := r.KeyBlocked(sm3[:], sha[:])
-	if isUnknown(err) {
-		return nil
-	}
-	if err == nil {
-		err = ErrBlocked.With("key %x, %s since %s", k.Hash, k.Source, k.At.Format(time.RFC3339))
-	}
+	_, err := keyState(r, spki)
 	return err
+}
+
+// keyState is keyNotBlocked that tells whose key it is.
+func keyState(r R, spki []byte) (*KeyOwner, error) {
+	sm3, sha := gm.SM3(spki), sha256.Sum256(spki)
+	k, err := r.Key(sm3[:], sha[:])
+	if err == nil && k.Block != nil {
+		err = ErrBlocked.With("key %x, %s since %s", k.Block.Hash, k.Block.Source, k.Block.At.Format(time.RFC3339))
+	}
+	return k.Owner, err
 }

@@ -110,12 +110,13 @@ func (a *Authority) SigningKey(ctx context.Context, holder string, key *ecdsa.Pu
 	}
 	hash, now := gm.SM3(spki), a.Now()
 	return a.Store.View(ctx, func(r R) error {
-		owner, err := r.KeyOwner(hash[:])
-		if errors.Is(err, ErrUnknown) {
-			return ErrNotSigning.With("key %x was never certified", hash)
-		}
+		key, err := r.Key(hash[:])
 		if err != nil {
 			return err
+		}
+		owner := key.Owner
+		if owner == nil {
+			return ErrNotSigning.With("key %x was never certified", hash)
 		}
 		if owner.Holder != holder || owner.Use != "sign" || !owner.Blocked.IsZero() {
 			return ErrNotSigning.With("key %x of %s as %s", hash, owner.Holder, owner.Use)

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"hufu/audit"
 )
 
 // A commit costs a write to the disk, whatever it holds. So those who issue at the same time share their commits: a group
@@ -22,7 +24,7 @@ const (
 // together is the transaction of a group.
 type together struct {
 	W
-	sound map[string]bool // authorities that were found in force in this transaction
+	above map[string][]Named // by authority: what must not be revoked when it issues, as found in this transaction
 }
 
 // share is what somebody wants to be committed along with what others want. It may run more than once.
@@ -159,13 +161,16 @@ func (g *group) commit(all []*member) {
 func (g *group) transact(all []*member) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(all[0].ctx), groupTime)
 	defer cancel()
+	for _, m := range all[1:] {
+		ctx = audit.Foresee(ctx, audit.Foreseen(m.ctx)...)
+	}
 	defer func() {
 		if v := recover(); v != nil { // nobody stands above this goroutine
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
 	return g.store.Update(ctx, func(w W) error {
-		t := &together{W: w, sound: map[string]bool{}}
+		t := &together{W: w, above: map[string][]Named{}}
 		for _, m := range all {
 			if err := m.f(t); err != nil {
 				return err

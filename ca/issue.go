@@ -30,10 +30,11 @@ type signed struct {
 // reserve stores what will be signed, before it is signed (commit 1), for what no application is made for.
 func (a *Authority) reserve(ctx context.Context, by actor.Actor, all []*prepared, application string) ([]*reserved, error) {
 	err := a.Store.Update(ctx, func(w W) error {
-		if err := a.inForce(w, a.issuer(all[0].issuer)); err != nil {
+		under, err := a.upward(w, a.issuer(all[0].issuer))
+		if err != nil {
 			return err
 		}
-		return a.reserveIn(w, by, all, application)
+		return a.reserveIn(w, by, all, place{application, under})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reserve serial: %w", err)
@@ -49,8 +50,14 @@ func hold(all []*prepared) []*reserved {
 	return out
 }
 
+// place is what serials are reserved for, and under whom.
+type place struct {
+	application string
+	under       []Named
+}
+
 // reserveIn claims keys and reserves serials in the caller's transaction.
-func (a *Authority) reserveIn(w W, by actor.Actor, all []*prepared, application string) error {
+func (a *Authority) reserveIn(w W, by actor.Actor, all []*prepared, at place) error {
 	now := a.Now()
 	for _, p := range all {
 		if err := claimKey(w, p); err != nil {
@@ -61,8 +68,8 @@ func (a *Authority) reserveIn(w W, by actor.Actor, all []*prepared, application 
 		}
 		hash := gm.SM3(p.tbs)
 		r := Reservation{
-			Serial: p.serial, Issuer: p.issuer, Application: application, Profile: p.profile.Name,
-			TBS: p.tbs, TBSHash: hash[:], Shard: p.shard, At: now,
+			Serial: p.serial, Issuer: p.issuer, Application: at.application, Profile: p.profile.Name,
+			TBS: p.tbs, TBSHash: hash[:], Shard: p.shard, At: now, Under: at.under,
 		}
 		if p.application != "" {
 			r.Use = p.profile.use()
@@ -259,11 +266,13 @@ func (a *Authority) carryOut(ctx context.Context, p *passage, i *issuance) error
 
 // beginIssuance is commit 1 of an issuance. What an earlier try reserved is voided: perhaps it was signed.
 func (a *Authority) beginIssuance(w *together, i *issuance) error {
-	if !w.sound[i.parent.Name] {
-		if err := a.inForce(w, i.parent); err != nil {
+	under, known := w.above[i.parent.Name]
+	if !known {
+		var err error
+		if under, err = a.upward(w, i.parent); err != nil {
 			return err
 		}
-		w.sound[i.parent.Name] = true
+		w.above[i.parent.Name] = under
 	}
 	if i.store != nil {
 		if err := i.store(w); err != nil {
@@ -272,7 +281,7 @@ func (a *Authority) beginIssuance(w *together, i *issuance) error {
 	} else if err := a.voidEarlier(w, i); err != nil {
 		return err
 	}
-	return a.reserveIn(w, i.by, i.ready, i.app.ID)
+	return a.reserveIn(w, i.by, i.ready, place{i.app.ID, under})
 }
 
 // voidEarlier voids what this node, which issues for the application no more, or a node that is gone has reserved for it.

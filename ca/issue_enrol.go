@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"hufu/audit"
 	"hufu/certs"
 	"hufu/internal/actor"
 )
@@ -29,6 +30,7 @@ func (a *Authority) Certify(ctx context.Context, by actor.Actor, q Request) (Enr
 	if err != nil {
 		return Enrolment{}, err
 	}
+	ctx = audit.Foresee(ctx, by.Subject)
 	if q.Draft {
 		app, err := a.Apply(ctx, by, q)
 		return Enrolment{Application: app}, err

@@ -101,20 +101,33 @@ func (r Revocation) event(act StatusAct, now time.Time) StatusEvent {
 // inForce refuses to issue under an authority that is revoked, itself or one above it, by us or by a superior. It is asked in the
 // transaction that reserves the serial, so that nothing is signed after the revocation is committed.
 func (a *Authority) inForce(r R, i *issuer) error {
-	var seen []string
-	for i != nil && !slices.Contains(seen, i.Name) {
-		seen = append(seen, i.Name)
-		_, err := r.Revocation(i.Parent, i.cert.Serial)
+	above, err := a.upward(r, i)
+	if err != nil {
+		return err
+	}
+	for _, c := range above {
+		_, err := r.Revocation(c.Issuer, c.Serial)
 		if err == nil {
-			return ErrIssuerRevoked.With("certificate of authority %q", i.Name)
+			return ErrIssuerRevoked.With("certificate %x of authority %q", c.Serial, c.Issuer)
 		}
 		if !isUnknown(err) {
 			return err
 		}
-		if err := a.inForceAbove(r, i); err != nil {
-			return err
-		}
-		i = a.issuer(i.Parent)
 	}
 	return nil
+}
+
+// upward returns the certificates of an authority and of those above it, none of which may be revoked when it issues. It
+// refuses one that the list of a superior names.
+func (a *Authority) upward(r R, i *issuer) (all []Named, err error) {
+	var seen []string
+	for i != nil && !slices.Contains(seen, i.Name) {
+		seen = append(seen, i.Name)
+		if err := a.inForceAbove(r, i); err != nil {
+			return nil, err
+		}
+		all = append(all, Named{i.Parent, i.cert.Serial})
+		i = a.issuer(i.Parent)
+	}
+	return all, nil
 }

@@ -23,6 +23,13 @@ type Reservation struct {
 	TBSHash     []byte // SM3
 	Shard       int    // of the revocation list that the certificate names
 	At          time.Time
+	Under       []Named // what must not be revoked: the certificates of the issuer and of those above it
+}
+
+// Named is a certificate by issuer and serial.
+type Named struct {
+	Issuer string
+	Serial []byte
 }
 
 // Record is a certificate as kept.
@@ -47,14 +54,20 @@ type KeyOwner struct {
 	Blocked time.Time // since when it is reported as lost; zero when it is not
 }
 
+// KeyState is what is known of a key; nil for nothing.
+type KeyState struct {
+	Owner *KeyOwner
+	Block *BlockedKey
+}
+
 // CertificateR looks issuers and certificates up.
 type CertificateR interface {
 	Issuers() ([]Issuer, error)
 	Certificate(issuer string, serial []byte) (Record, error)
 	CertificateBySerial(serial []byte) (Record, error) // serials are unique over all issuers of this instance
 	Certificates(f CertificateFilter) ([]Record, error)
-	// KeyOwner tells whose key it is; ErrUnknown for a key that was never certified.
-	KeyOwner(spki []byte) (KeyOwner, error)
+	// Key tells whose key it is, by the SM3 of its SubjectPublicKeyInfo, and whether it is blocked under that or another hash.
+	Key(spki []byte, others ...[]byte) (KeyState, error)
 	// Reservations lists those made before a time, oldest first.
 	Reservations(before time.Time, limit int) ([]Reservation, error)
 	// ReservationsOf lists those that an application has.
@@ -73,7 +86,7 @@ type CertificateFilter struct {
 type CertificateW interface {
 	AddIssuer(i Issuer) error
 	// Reserve stores what will be signed: ErrState for a serial that is reserved, and for a second one of an application
-	// and use.
+	// and use; ErrIssuerRevoked when a certificate that it stands under is revoked.
 	Reserve(r Reservation) error
 	// FinishReservation removes a reservation, once: false when it is not there any more.
 	FinishReservation(issuer string, serial []byte) (bool, error)

@@ -130,8 +130,6 @@ type BlockedKey struct {
 
 // BlockedKeyR looks blocked keys up.
 type BlockedKeyR interface {
-	// KeyBlocked finds the first of some hashes that is blocked; ErrUnknown when none is.
-	KeyBlocked(hashes ...[]byte) (BlockedKey, error)
 	// BlockedKeys lists newest first what comes behind a key blocked at a time; the zero time begins.
 	BlockedKeys(before time.Time, hash []byte, limit int) ([]BlockedKey, error)
 }

@@ -35,6 +35,9 @@ func NewSigner(ctx context.Context, label string, pub crypto.PublicKey, sign Sig
 
 func (s *signer) Public() crypto.PublicKey { return s.pub }
 
+// VerifiesSignatures tells whoever would verify them once more (certs.Verifying).
+func (*signer) VerifiesSignatures() {}
+
 func (s *signer) Sign(_ io.Reader, input []byte, opts crypto.SignerOpts) ([]byte, error) {
 	digest, opts, err := s.prepare(input, opts)
 	if err != nil {

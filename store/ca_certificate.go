@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"hufu/ca"
@@ -53,11 +54,26 @@ func (t caTx) Certificates(f ca.CertificateFilter) ([]ca.Record, error) {
 	return list(t.tx, scanCertificate, fmt.Sprintf(`%s %s ORDER BY c.issued_at DESC, c.serial LIMIT %d`, caCertificateQuery, q.text(), f.Limit), q.args...)
 }
 
-func (t caTx) KeyOwner(spki []byte) (o ca.KeyOwner, err error) {
-	var blocked int64
-	err = t.one([]any{&o.Holder, &o.Use, &blocked}, `SELECT holder, purpose, blocked FROM ca_key WHERE spki = $1`, spki)
-	o.Blocked = fromMicros(blocked)
-	return o, caMissing(err, "key %x", spki)
+func (t caTx) Key(spki []byte, others ...[]byte) (k ca.KeyState, err error) {
+	marks, hashes := []string{"$1"}, []any{spki}
+	for i, h := range others {
+		marks, hashes = append(marks, fmt.Sprintf("$%d", i+2)), append(hashes, h)
+	}
+	err = t.gather(question{`SELECT holder, purpose, blocked FROM ca_key WHERE spki = $1`, []any{spki}, func(s scanner) error {
+		k.Owner = new(ca.KeyOwner)
+		var blocked int64
+		err := s.Scan(&k.Owner.Holder, &k.Owner.Use, &blocked)
+		k.Owner.Blocked = fromMicros(blocked)
+		return err
+	}}, question{caBlockedKeyQuery + `WHERE hash IN (` + strings.Join(marks, ", ") + `)`, hashes, func(s scanner) error {
+		blocked, err := scanBlockedKey(s)
+		k.Block = &blocked
+		return err
+	}})
+	if err != nil {
+		err = fmt.Errorf("read key %x: %w", spki, err)
+	}
+	return k, err
 }
 
 func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) error {
@@ -99,10 +115,21 @@ func (t caTx) ReservationsOf(application string) ([]ca.Reservation, error) {
 }
 
 func (t caTx) Reserve(r ca.Reservation) error {
+	query := `INSERT INTO ca_reserved (serial, issuer, application, purpose, profile, tbs, tbs_sm3, at, shard)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9`
+	args := []any{r.Serial, r.Issuer, r.Application, r.Use, r.Profile, r.TBS, r.TBSHash, micros(r.At), r.Shard}
+	for i, c := range r.Under {
+		query += []string{` WHERE`, ` AND`}[min(i, 1)] +
+			fmt.Sprintf(` NOT EXISTS (SELECT 1 FROM ca_revocation WHERE issuer = $%d AND serial = $%d)`, len(args)+1, len(args)+2)
+		args = append(args, c.Issuer, c.Serial)
+	}
 	return t.later(statement{
-		query: `INSERT INTO ca_reserved (serial, issuer, application, purpose, profile, tbs, tbs_sm3, at, shard) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		args:  []any{r.Serial, r.Issuer, r.Application, r.Use, r.Profile, r.TBS, r.TBSHash, micros(r.At), r.Shard},
-		judge: func(_ int64, err error) error {
+		query: query,
+		args:  args,
+		judge: func(n int64, err error) error {
+			if err == nil && n == 0 {
+				return ca.ErrIssuerRevoked.With("authority %q, or one above it", r.Issuer)
+			}
 			if duplicate(err) {
 				err = ca.ErrState.With("serial %x, or application %s to %s, is reserved already: %w", r.Serial, r.Application, r.Use, err)
 			}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/hex"
-	"errors"
 	"time"
 
 	"hufu/ca"
@@ -66,16 +65,6 @@ func (t caTx) Successor(serial string) (ca.Application, error) {
 		WHERE replaces = $1 AND replaces <> '' AND state NOT IN ('rejected', 'withdrawn')`, serial)
 	a, err := t.scanApplication(row)
 	return a, caMissing(err, "successor of %s", serial)
-}
-
-func (t caTx) KeyBlocked(hashes ...[]byte) (k ca.BlockedKey, err error) {
-	for _, hash := range hashes {
-		k, err = scanBlockedKey(t.q.QueryRowContext(t.ctx, caBlockedKeyQuery+`WHERE hash = $1`, hash))
-		if !errors.Is(err, errNoRow) {
-			return k, err
-		}
-	}
-	return k, ca.ErrUnknown.With("no blocked key among %d", len(hashes))
 }
 
 const caBlockedKeyQuery = `SELECT hash, algorithm, source, note, made_by, at FROM ca_blocked_key `
