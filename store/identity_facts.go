@@ -15,15 +15,18 @@ func (t identityTx) Evidence(subject string) ([]identity.Evidence, error) {
 }
 
 func evidenceOf(subject string, into *[]identity.Evidence) question {
-	return question{`SELECT id, subject, method, source, level, at, expires_at, entered_by FROM evidence WHERE subject = $1 ORDER BY at, id`,
-		[]any{subject}, func(s scanner) error {
+	return question{
+		`SELECT id, subject, method, source, level, at, expires_at, entered_by FROM evidence WHERE subject = $1 ORDER BY at, id`,
+		[]any{subject},
+		func(s scanner) error {
 			var e identity.Evidence
 			var at, expires int64
 			err := s.Scan(&e.ID, &e.Subject, &e.Method, &e.Source, &e.Level, &at, &expires, &e.By)
 			e.At, e.Expires = fromMicros(at), fromMicros(expires)
 			*into = append(*into, e)
 			return err
-		}}
+		},
+	}
 }
 
 func (t identityTx) AddEvidence(e identity.Evidence) error {
