@@ -3,6 +3,7 @@ package ca
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 
 	"hufu/certs"
 	"hufu/internal/actor"
@@ -177,4 +178,18 @@ func (a *Authority) Replaced(ctx context.Context, by actor.Actor, now, old Recor
 		return nil
 	})
 	return found, err
+}
+
+// Obtained counts what was issued for applications that a certificate authorised, of at most limit applications; to the system
+// alone.
+func (a *Authority) Obtained(ctx context.Context, by actor.Actor, serial []byte, limit int) (n int, err error) {
+	if by.Capacity != actor.System {
+		return 0, ErrUnknown.With("%s may not look up %x", by, serial)
+	}
+	err = a.Store.View(ctx, func(r R) error {
+		all, err := r.ObtainedWith(hex.EncodeToString(serial), limit)
+		n = len(all)
+		return err
+	})
+	return n, err
 }

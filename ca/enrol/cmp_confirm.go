@@ -128,8 +128,12 @@ func (s *Service) change(ctx context.Context, by actor.Actor, serial []byte, rea
 // remember notes a transaction that is over with one message, so that its identifier is not used again.
 func (s *Service) remember(ctx context.Context, x *exchange, by actor.Actor) error {
 	now := s.Now().UTC()
+	at := x.remembered()
+	if at.Before(now) {
+		at = now
+	}
 	return s.Store.Update(ctx, func(w W) error {
-		_, err := w.AddTransaction(Transaction{ID: x.id, State: Done, By: by, Request: x.digest, Reply: int(cmp.RP), At: now, Due: now})
+		_, err := w.AddTransaction(Transaction{ID: x.id, State: Done, By: by, Request: x.digest, Reply: int(cmp.RP), At: at, Due: now})
 		return err
 	})
 }
@@ -159,10 +163,19 @@ func entryOf(list []certs.Extension) (reason certs.Reason, invalid time.Time, er
 	return reason, invalid, nil
 }
 
+// maxQuestions bounds a message of questions, each once: an answer is much longer than its question.
+const maxQuestions = 16
+
 // handleGeneral answers questions: the authorities' certificates. What we do not know comes back without a value.
 func (s *Service) handleGeneral(x *exchange) (reply, error) {
 	var answers []cmp.Info
+	if n := len(x.message.Body.General); n > maxQuestions {
+		return reply{}, ErrMessage.With("%d questions in one message", n)
+	}
 	for _, q := range x.message.Body.General {
+		if slices.ContainsFunc(answers, func(a cmp.Info) bool { return a.Type == q.Type }) {
+			return reply{}, ErrMessage.With("question %s twice", q.Type)
+		}
 		answer := cmp.Info{Type: q.Type}
 		if q.Type == cmp.OIDCACerts {
 			var err error

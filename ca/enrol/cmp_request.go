@@ -5,6 +5,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"slices"
+	"time"
 
 	"hufu/ca"
 	"hufu/certs"
@@ -35,7 +36,7 @@ func requestID(m *cmp.Message) int64 {
 func (s *Service) handleRequest(ctx context.Context, x *exchange) (reply, error) {
 	body := x.message.Body
 	kind, _ := body.Kind.Reply()
-	t := Transaction{ID: x.id, Secret: x.who.reference(), Request: x.digest, RequestID: requestID(x.message), Reply: int(kind)}
+	t := Transaction{ID: x.id, Secret: x.who.reference(), Request: x.digest, RequestID: requestID(x.message), Reply: int(kind), At: x.remembered()}
 	if x.known != nil && (!slices.Equal(x.known.Request, x.digest) || x.known.State != Begun) {
 		return reply{}, ErrTransaction.With("transaction %s is %s", x.id, x.known.State)
 	}
@@ -79,6 +80,16 @@ func (s *Service) handleRequest(ctx context.Context, x *exchange) (reply, error)
 		return reply{}, err
 	}
 	return s.proceed(ctx, x, t, app)
+}
+
+// remembered is from when the time counts after which Prune forgets a transaction; zero for its begin. A signed message that tells
+// no time could be sent again at any time by whoever saw it, so that its transaction is remembered beyond the end of the
+// certificate that signed. Secrets end before they are forgotten.
+func (x *exchange) remembered() time.Time {
+	if x.who.shown == nil || !x.message.Header.Time.IsZero() {
+		return time.Time{}
+	}
+	return x.who.shown.Certificate.NotAfter
 }
 
 // pairs are the utf8Pairs in the header's generalInfo: a request of PKCS#10 has no place of its own for them. Like the rest of

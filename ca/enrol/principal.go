@@ -141,9 +141,17 @@ func (s *Service) own(ctx context.Context, p principal, w wish, d *demand) error
 	d.Profile, d.Holder, d.Organization, d.Facts = p.shown.Profile, p.shown.Holder, app.Organization, app.Facts
 	if w.update {
 		d.replaces, d.by = p.shown.Serial, p.shown.KeyHolder()
+		return nil
 	}
-	return nil
+	n, err := s.CA.Obtained(ctx, system(), p.shown.Serial, maxOwn)
+	if err == nil && n >= maxOwn {
+		err = ErrRights.With("%s has got %d certificates", p.whom, n)
+	}
+	return err
 }
+
+// maxOwn bounds how many certificates one gets beside itself, so that who steals it does not make as many as time allows.
+const maxOwn = 20
 
 // onBehalf is what a registration client asks for: holder, organisation and facts are in the message (utf8Pairs of RFC 4211), in the
 // request itself or, for PKCS#10, in the header.

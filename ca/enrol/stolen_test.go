@@ -251,3 +251,84 @@ func TestWhatNobodyDecidesLapses(t *testing.T) {
 		prune()
 	})
 }
+
+// TestACertificateGetsFewOthers: who stole it makes not as many as time allows; the answer of before and the replacement go on.
+func TestACertificateGetsFewOthers(t *testing.T) {
+	once(t, func(t *testing.T, w *world) {
+		stolen, key := w.enrolled("device", "e1", "sm2")
+		for range 20 {
+			w.got(stolen, key, cmp.CR, "", certs.RequestMessageOptions{})
+		}
+		x := w.begin(&cmp.Client{Certificate: stolen, Signer: key}, true)
+		if m, err := w.ask(x, "", request(t, cmp.CR, newKey(t, "sm2"), certs.RequestMessageOptions{})); err != nil || refusedWith(m) != cmp.NotAuthorized {
+			t.Errorf("the twenty-first: %v %v", m, err)
+		}
+		w.got(stolen, key, cmp.KUR, "", certs.RequestMessageOptions{Replaces: stolen})
+	})
+}
+
+// TestAMessageWithoutATimeIsRememberedAsLongAsItsCertificate: who saw it go by gets nothing for it when transactions are pruned, not the
+// certificate that was taken from him, nor another suspension.
+func TestAMessageWithoutATimeIsRememberedAsLongAsItsCertificate(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		cert, key := w.enrolled("ra", "ra", "sm2")
+		if _, err := w.PutClient(t.Context(), business, enrol.Client{Subject: "ra", Profiles: []string{"device"}, Revokes: true}); err != nil {
+			t.Fatal(err)
+		}
+		send := func(body cmp.Body) []byte {
+			t.Helper()
+			x := w.begin(&cmp.Client{Certificate: cert, Signer: key}, true)
+			der, err := x.Message(body, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m, err := w.tell(x, "device", der); err != nil || refusedWith(m) != 0 {
+				t.Fatalf("%v %v", m, err)
+			}
+			return der
+		}
+		asked := send(request(t, cmp.IR, newKey(t, "sm2"), certs.RequestMessageOptions{Pairs: map[string]string{"holder": "e1"}}))
+		theirs := w.certificatesOf("e1", "device")[0]
+		parsed, err := certs.Parse(theirs.DER)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := send(revocation(t, parsed, certs.ReasonCertificateHold))
+		if err := w.CA.Resume(t.Context(), approver, theirs.Serial); err != nil {
+			t.Fatal(err)
+		}
+		w.now = w.now.AddDate(0, 0, 100)
+		w.settle()
+		if err := w.Prune(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, der := range [][]byte{asked, held} {
+			if _, err := w.Answer(t.Context(), der, "device"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(w.certificatesOf("e1", "device")); n != 1 {
+			t.Errorf("a replayed request got another certificate: %d", n)
+		}
+		if w.revoked(parsed) {
+			t.Error("a replayed suspension suspended again")
+		}
+	})
+}
+
+// TestQuestionsAreFew: an answer is a thousand times its question.
+func TestQuestionsAreFew(t *testing.T) {
+	once(t, func(t *testing.T, w *world) {
+		cert, key := w.enrolled("device", "e1", "sm2")
+		many := make([]cmp.Info, 17)
+		for i := range many {
+			many[i].Type = certs.OID("1.2.3." + string(rune('1'+i%9)) + "." + string(rune('1'+i/9)))
+		}
+		for what, general := range map[string][]cmp.Info{"one twice": {{Type: cmp.OIDCACerts}, {Type: cmp.OIDCACerts}}, "seventeen": many} {
+			m, err := w.ask(w.begin(&cmp.Client{Certificate: cert, Signer: key}, true), "", cmp.Body{Kind: cmp.GenM, General: general})
+			if err != nil || refusedWith(m) != cmp.BadRequest {
+				t.Errorf("%s: %v %v", what, m, err)
+			}
+		}
+	})
+}

@@ -54,13 +54,13 @@ type Transaction struct {
 	State       State
 	By          actor.Actor // as whom the application was made
 	Application string
-	Request     []byte // SM3 of the message that began it
-	Last        []byte // SM3 of the last message that was answered
-	Answer      []byte // the answer to it
-	Nonce       []byte // senderNonce of the answer
-	RequestID   int64  // certReqId
-	Reply       int    // kind of the answer's body
-	At          time.Time
+	Request     []byte    // SM3 of the message that began it
+	Last        []byte    // SM3 of the last message that was answered
+	Answer      []byte    // the answer to it
+	Nonce       []byte    // senderNonce of the answer
+	RequestID   int64     // certReqId
+	Reply       int       // kind of the answer's body
+	At          time.Time // from when the time for which it is remembered counts: its begin, or later, see exchange.remembered
 	Due         time.Time // when an unconfirmed or unfinished one lapses
 }
 

@@ -41,7 +41,10 @@ func (s *Service) find(ctx context.Context, id string) (t Transaction, ok bool, 
 // commit. Where it stands already, it returns that one.
 func (s *Service) begin(ctx context.Context, t Transaction, profile string) (Transaction, error) {
 	now := s.Now().UTC()
-	t.State, t.At, t.Due = Begun, now, now.Add(s.ConfirmTime)
+	t.State, t.Due = Begun, now.Add(s.ConfirmTime)
+	if t.At.Before(now) {
+		t.At = now
+	}
 	err := s.Store.Update(ctx, func(w W) error {
 		added, err := w.AddTransaction(t)
 		if err != nil {
