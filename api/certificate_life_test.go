@@ -73,3 +73,43 @@ func TestTheLifeOfACertificateByTheAPI(t *testing.T) {
 		}
 	})
 }
+
+// Mass revocations by the API: one officer proposes, another decides. Whoever has no duties does neither.
+func TestAMassRevocationByTheAPI(t *testing.T) {
+	each(t, nil, func(w *world) {
+		app := w.applied()
+		w.post("/api/v1/applications/"+app.ID+"/decision", "chief", object{"approve": true}).ok()
+		w.post("/api/v1/applications/"+app.ID+"/issue", "wang", nil).ok()
+		w.get("/api/v1/applications/"+app.ID, "wang").into(&app)
+		const path = "/api/v1/mass-revocations"
+		ask := object{"serials": app.Certificates[:1], "revocation_reason": "superseded", "reason": "机构撤销"}
+		w.post(path, "wang", ask).refused(403, "actor.role")
+		w.get(path, "wang").refused(403, "actor.role")
+		w.post(path, "chief", object{"serials": []string{"zz"}, "revocation_reason": "superseded", "reason": "x"}).refused(422, "ca.mass")
+		w.post(path, "chief", object{"serials": app.Certificates[:1], "reason": "x"}).refused(422, "api.revocation-reason")
+		var made struct {
+			ID    string
+			Count int
+		}
+		w.post(path, "chief", ask).into(&made)
+		if made.Count != 1 {
+			t.Errorf("%+v", made)
+		}
+		w.post(path+"/"+made.ID+"/decision", "chief", object{"approve": true}).refused(403, "actor.same")
+		var done struct {
+			State string
+			Ended struct {
+				Revoked []struct{ Serial, Reason string }
+			}
+		}
+		w.post(path+"/"+made.ID+"/decision", "business", object{"approve": true}).into(&done)
+		if done.State != "in-force" || len(done.Ended.Revoked) != 1 || done.Ended.Revoked[0].Serial != app.Certificates[0] {
+			t.Errorf("%+v", done)
+		}
+		var all struct{ Items []json.RawMessage }
+		w.get(path, "auditor").into(&all)
+		if len(all.Items) != 1 {
+			t.Errorf("%d mass revocations", len(all.Items))
+		}
+	})
+}

@@ -10,7 +10,6 @@ import (
 	"hufu/certs/bundle"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
-	"hufu/internal/gm"
 )
 
 var errPEM = fault.New(fault.Invalid, "api.pem",
@@ -128,9 +127,7 @@ func viewMotion(m ca.Motion) MotionView {
 func viewProposal(p ca.TrustProposal) MotionView {
 	v := viewMotion(p.Motion)
 	v.Source, v.Sequence, v.New, v.Left = p.Source, p.Sequence, p.New, p.Left
-	if len(p.Signer) > 0 {
-		v.Signer = hexOf(gm.SM3(p.Signer))
-	}
+	v.Signer = p.Fingerprint()
 	for _, c := range p.Changes {
 		if c.Put != nil {
 			v.Entries = append(v.Entries, c.Put.ID)

@@ -74,6 +74,14 @@ type TrustProposal struct {
 	Left     []string // entries of a foreign list that were left out, because they are our own authorities
 }
 
+// Fingerprint is the SM3 of a foreign list's signer, hexadecimal; "" where there is none.
+func (p TrustProposal) Fingerprint() string {
+	if len(p.Signer) == 0 {
+		return ""
+	}
+	return hexSM3(p.Signer)
+}
+
 func (m Motion) trust() (TrustProposal, error) {
 	var c trustContent
 	if err := json.Unmarshal(m.Content, &c); err != nil {
