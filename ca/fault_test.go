@@ -474,3 +474,56 @@ func TestTwoNodesWithOneNumber(t *testing.T) {
 		settled(t, w)
 	})
 }
+
+// What a crash left while a clock was years ahead is settled once the clock is right: at the start of its node, by the sweep of
+// another, and by whoever asks again.
+func TestReservationsFromAClockThatWasAhead(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		_, issuers := w.Issuers()
+		other := w.node(func(c *ca.Config) { c.Instance = 2 })
+		for name, settle := range map[string]func(ca.Application) error{
+			"a start":             func(ca.Application) error { _, err := w.Recover(t.Context(), true); return err },
+			"another node":        func(ca.Application) error { _, err := other.Recover(t.Context(), false); return err },
+			"asked another again": func(app ca.Application) error { _, err := other.Issue(t.Context(), officer, app.ID); return err },
+		} {
+			_, csr := newCSR(t)
+			app := w.approved(csr)
+			w.now = start.AddDate(2, 0, 0)
+			serial := w.reserved(app)
+			w.now = start
+			w.must(settle(app))
+			if got := w.ocsp(serial, issuers["issuing"]); got.Status != certs.OCSPRevoked {
+				t.Errorf("%s: %v", name, got.Status)
+			}
+			settled(t, w)
+			if done, err := other.Issue(t.Context(), officer, app.ID); err != nil || done.State != ca.Issued {
+				t.Errorf("%s: %s, %v", name, done.State, err)
+			}
+		}
+	})
+}
+
+// The clock goes back before the authority began and past its end: nothing is issued then; in between, nothing begins earlier than
+// the profile lets it.
+func TestIssuanceWhenTheClockSteps(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for _, c := range []struct {
+			at   time.Time
+			good bool
+		}{{start.AddDate(-1, 0, 0), false}, {start.AddDate(200, 0, 0), false}, {start.AddDate(1, 0, 0), true}, {start.Add(time.Hour), true}} {
+			w.now = c.at
+			_, csr := newCSR(t)
+			app, err := w.Enrol(t.Context(), system, enrolRequest(csr, ""))
+			if (err == nil) != c.good {
+				t.Errorf("at %s: %v", c.at, err)
+			}
+			if !c.good {
+				continue
+			}
+			chain := w.chain(app.Certificates[0])
+			if from := chain[0].NotBefore; from.Before(c.at.Add(-2*time.Minute)) || from.After(c.at) || chain[0].NotAfter.After(chain[1].NotAfter) {
+				t.Errorf("at %s: valid from %s to %s", c.at, from, chain[0].NotAfter)
+			}
+		}
+	})
+}

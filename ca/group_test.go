@@ -70,7 +70,7 @@ func enrolMany(t *testing.T, w *world, n int) map[string]bool {
 func settled(t *testing.T, w *world) {
 	t.Helper()
 	err := w.db.CA().View(t.Context(), func(r ca.R) error {
-		left, err := r.Reservations(w.now.Add(time.Hour), 10)
+		left, err := r.Reservations(w.now.AddDate(100, 0, 0), 10)
 		if len(left) > 0 {
 			t.Errorf("%d reservations are left", len(left))
 		}

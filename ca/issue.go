@@ -295,7 +295,7 @@ func (a *Authority) voidEarlier(w W, i *issuance) error {
 	}
 	i.voided = earlier
 	for _, r := range earlier {
-		if r.Serial[0] != a.Instance && r.At.After(a.Now().Add(-reservationLife)) {
+		if r.Serial[0] != a.Instance && a.underWay(r) {
 			return ErrState.With("application %s is being issued by node %d", i.app.ID, r.Serial[0])
 		}
 		if _, _, err := a.voidReserved(w, i.by, r, certs.ReasonCessationOfOperation); err != nil {

@@ -11,26 +11,23 @@ import (
 	"hufu/internal/gm"
 )
 
-// Recover settles what a crash left: a reservation older than reservationLife, or at the start (all = true) any of this
+// Recover settles what a crash left: a reservation that is not under way any more, or at the start (all = true) any of this
 // instance, may have been signed, so its serial is revoked and never signed again. It returns how many it voided.
 func (a *Authority) Recover(ctx context.Context, all bool) (voided int, err error) {
-	before := a.Now().Add(-reservationLife)
-	if all {
-		before = a.Now().Add(time.Hour)
-	}
+	const page = 1000 // more than nodes have under way
 	by := actor.ForSystem("recover-issuance")
 	for {
 		var stale []Reservation
 		if err := a.Store.View(ctx, func(r R) (err error) {
-			stale, err = r.Reservations(before, 100)
+			stale, err = r.Reservations(farFuture, page)
 			return err
 		}); err != nil {
 			return voided, fmt.Errorf("find reservations: %w", err)
 		}
 		settled := 0
 		for _, s := range stale {
-			if all && s.Serial[0] != a.Instance && s.At.After(a.Now().Add(-reservationLife)) {
-				continue // another node's, perhaps under way
+			if a.underWay(s) && !(all && s.Serial[0] == a.Instance) {
+				continue
 			}
 			if err := a.void(ctx, by, s); err != nil {
 				return voided, fmt.Errorf("void reservation %x: %w", s.Serial, err)
@@ -38,10 +35,22 @@ func (a *Authority) Recover(ctx context.Context, all bool) (voided int, err erro
 			settled++
 		}
 		voided += settled
-		if len(stale) < 100 || settled == 0 {
+		if len(stale) < page || settled == 0 {
 			return voided, nil
 		}
 	}
+}
+
+// farFuture is after whatever a clock that was wrong has written.
+var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// clockSpread is by how much the clocks of nodes may differ; what lies further ahead comes from one that was wrong.
+const clockSpread = 10 * time.Minute
+
+// underWay tells that a node may be at work on what is reserved.
+func (a *Authority) underWay(r Reservation) bool {
+	now := a.Now()
+	return r.At.After(now.Add(-reservationLife)) && r.At.Before(now.Add(clockSpread))
 }
 
 func (a *Authority) void(ctx context.Context, by actor.Actor, s Reservation) error {

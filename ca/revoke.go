@@ -240,7 +240,7 @@ const maxOfKey = 1000
 
 // reserved voids what is reserved for a key. Reservations are few: they live for seconds.
 func (e ending) reserved(spki []byte, out *Ended) error {
-	open, err := e.w.Reservations(e.now.Add(24*time.Hour), maxOfKey)
+	open, err := e.w.Reservations(farFuture, maxOfKey)
 	if err != nil {
 		return err
 	}

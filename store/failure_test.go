@@ -177,3 +177,37 @@ func TestALineThatBreaksAtTheCommit(t *testing.T) {
 		}
 	})
 }
+
+// All connections in the pool died while the database was away for a moment: the first call after that goes through.
+func TestConnectionsThatDiedInThePool(t *testing.T) {
+	onPostgreSQL(t, func(t *testing.T, dsn string) {
+		proxy := storetest.NewProxy(t, dsn)
+		db := storetest.Open(t, proxy.DSN)
+		var together func(n int) error // holds n connections of each pool at once
+		together = func(n int) error {
+			return db.CA().Update(t.Context(), func(ca.W) error {
+				return db.CA().View(t.Context(), func(ca.R) error {
+					if n == 1 {
+						return nil
+					}
+					return together(n - 1)
+				})
+			})
+		}
+		for range 2 { // those that were used again less than a second ago are not asked whether they live
+			if err := together(7); err != nil {
+				t.Fatal(err)
+			}
+		}
+		proxy.CutAt(1, false)
+		if err := together(1); !errors.Is(err, store.ErrLost) || !proxy.Restore() {
+			t.Fatal(err)
+		}
+		if err := db.CA().Update(t.Context(), func(w ca.W) error { return w.Reserve(reservation(1, "use")) }); err != nil {
+			t.Errorf("a change: %v", err)
+		}
+		if err := db.CA().Look(t.Context(), func(r ca.R) error { _, err := r.Issuers(); return err }); err != nil {
+			t.Errorf("a look: %v", err)
+		}
+	})
+}

@@ -1,10 +1,10 @@
 package storetest
 
 import (
-	"context"
 	"database/sql"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,33 +36,20 @@ func SQL(t testing.TB, dsn string, statements ...string) {
 	}
 }
 
-// Copy returns the address of a copy of a database as it stands now: what a replica has that lost all that came later.
+// Copy returns the address of a copy of a database as it stands now: what a replica has that lost all that came later. On
+// PostgreSQL connections to the original are ended by it.
 func Copy(t *testing.T, dsn string) string {
 	t.Helper()
 	if strings.HasPrefix(dsn, "sqlite:") {
-		copied := sqliteDSN(t)
-		SQL(t, dsn, "VACUUM INTO '"+strings.TrimPrefix(copied, "sqlite:")+"'")
-		return copied
+		path := filepath.Join(t.TempDir(), "copy.db")
+		SQL(t, dsn, "VACUUM INTO '"+path+"'")
+		return "sqlite:" + path
 	}
 	u, err := url.Parse(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	from, copied := u.Query().Get("search_path"), postgresDSN(t, os.Getenv("HUFU_TEST_PG"))
-	fresh, err := store.Open(context.Background(), copied, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer fresh.Close()
-	if _, err := fresh.Migrate(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	SQL(t, copied, `DO $$ DECLARE r record; BEGIN
-		SET LOCAL session_replication_role = replica; -- rows come in any order
-		FOR r IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> 'goose_db_version' LOOP
-			EXECUTE format('DELETE FROM %I', r.tablename);
-			EXECUTE format('INSERT INTO %I OVERRIDING SYSTEM VALUE SELECT * FROM `+from+`.%I', r.tablename, r.tablename);
-		END LOOP;
-	END $$`)
-	return copied
+	server, name := os.Getenv("HUFU_TEST_PG"), strings.TrimPrefix(u.Path, "/")
+	SQL(t, server, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '`+name+`'`)
+	return createDatabase(t, server, name)
 }
