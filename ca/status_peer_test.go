@@ -2,41 +2,18 @@ package ca_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"hufu/certs"
+	"hufu/certs/certstest"
 )
-
-// bouncyCastle returns the class path of Bouncy Castle (Debian libbcpkix-java), the one peer that knows SM2 with the standard
-// identifier in lists and OCSP answers.
-func bouncyCastle(t *testing.T) string {
-	t.Helper()
-	folder := os.Getenv("HUFU_TEST_BC")
-	if folder == "" {
-		folder = "/usr/share/java"
-	}
-	var jars []string
-	for _, name := range []string{"bcprov.jar", "bcpkix.jar", "bcutil.jar"} {
-		jars = append(jars, filepath.Join(folder, name))
-	}
-	_, javaErr := exec.LookPath("java")
-	_, jarErr := os.Stat(jars[1])
-	if javaErr != nil || jarErr != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip("java or Bouncy Castle (libbcpkix-java) is not installed")
-		}
-		t.Fatalf("java or Bouncy Castle (libbcpkix-java) is not installed: %v, %v", javaErr, jarErr)
-	}
-	return strings.Join(jars, string(os.PathListSeparator))
-}
 
 // What the authority serves of a certificate that is held and comes back, as Bouncy Castle reads it.
 func TestStatusByBouncyCastle(t *testing.T) {
-	classes := bouncyCastle(t)
 	each(t, func(t *testing.T, w *world) {
 		if t.Name() != "TestStatusByBouncyCastle/sqlite" {
 			return // the octets do not depend on the database
@@ -66,28 +43,27 @@ func TestStatusByBouncyCastle(t *testing.T) {
 		w.now = w.now.Add(time.Minute)
 		w.must(w.Resume(t.Context(), officer, chain[0].Serial))
 		lists("resumed")
-		out, err := exec.Command("java", "-cp", classes, "testdata/Status.java", dir).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		out := certstest.BouncyCastle(t, "Status.java", dir)
+		number := func(at time.Time) string { return strconv.FormatInt(at.UnixMilli(), 10) } // of a list: the moment it was made
+		first, held, resumed := number(w.now.Add(-2*time.Minute)), number(w.now.Add(-time.Minute)), number(w.now)
 		point := "point http://localhost:8480/pki/crl/issuing/0.crl critical"
 		for _, want := range []string{
-			"held.crl ok number 2 base none " + point + " freshest true reason 6",
-			"held-delta.crl ok number 2 base 1 critical " + point + " freshest false reason 6",
-			"resumed.crl ok number 3 base none " + point + " freshest true reason absent",
-			"resumed-delta.crl ok number 3 base 1 critical " + point + " freshest false reason 8",
-			"full.crl ok number 2 base none point none freshest false reason 6",
+			"held.crl ok number " + held + " base none " + point + " freshest true reason 6",
+			"held-delta.crl ok number " + held + " base " + first + " critical " + point + " freshest false reason 6",
+			"resumed.crl ok number " + resumed + " base none " + point + " freshest true reason absent",
+			"resumed-delta.crl ok number " + resumed + " base " + first + " critical " + point + " freshest false reason 8",
+			"full.crl ok number " + held + " base none point none freshest false reason 6",
 			"good-sm3 ok good", "good-sm3-nonce ok good", "good-sha256 ok good", "good-sha256-nonce ok good", "good-sha1 ok good", "good-sha1-nonce ok good",
 			"good-all ok good good good", "good-all-nonce ok good good good", "held-sm3 ok revoked:6", "held-sm3-nonce ok revoked:6",
 			"held-sha256 ok revoked:6", "held-sha256-nonce ok revoked:6", "held-sha1 ok revoked:6", "held-sha1-nonce ok revoked:6",
 			"held-all ok revoked:6 revoked:6 revoked:6", "held-all-nonce ok revoked:6 revoked:6 revoked:6",
 		} {
-			if !strings.Contains(string(out), want+"\n") {
+			if !strings.Contains(out, want+"\n") {
 				t.Errorf("Bouncy Castle does not say %q", want)
 			}
 		}
 		if t.Failed() {
-			t.Logf("%s", out)
+			t.Log(out)
 		}
 	})
 }

@@ -2,39 +2,14 @@ package certs
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"hufu/certs/certstest"
 )
 
-// bouncyCastle returns the class path of Bouncy Castle (Debian libbcpkix-java), the one peer that knows SM2 with the
-// standard identifier in CRLs, OCSP, CMS and time-stamps.
-func bouncyCastle(t *testing.T) string {
-	t.Helper()
-	folder := os.Getenv("HUFU_TEST_BC")
-	if folder == "" {
-		folder = "/usr/share/java"
-	}
-	var jars []string
-	for _, name := range []string{"bcprov.jar", "bcpkix.jar", "bcutil.jar"} {
-		jars = append(jars, filepath.Join(folder, name))
-	}
-	_, javaErr := exec.LookPath("java")
-	_, jarErr := os.Stat(jars[1])
-	if javaErr != nil || jarErr != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip("java or Bouncy Castle (libbcpkix-java) is not installed")
-		}
-		t.Fatalf("java or Bouncy Castle (libbcpkix-java) is not installed: %v, %v", javaErr, jarErr)
-	}
-	return strings.Join(jars, string(os.PathListSeparator))
-}
-
 func TestByBouncyCastle(t *testing.T) {
-	classes := bouncyCastle(t)
 	dir := t.TempDir()
 	ca := newCA(t, "Peer Root", true)
 	signer := issue(t, ca, "Peer", true, criticalEKU(t))
@@ -70,12 +45,9 @@ func TestByBouncyCastle(t *testing.T) {
 	for _, name := range []string{"attached", "attributes", "detached"} {
 		writeFile(t, dir, name+".p7", signData(t, cmsForms[name], signer))
 	}
-	out, err := exec.Command("java", "-cp", classes, "testdata/Peer.java", dir).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	t.Logf("%s", out)
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	out := certstest.BouncyCastle(t, "Peer.java", dir)
+	t.Log(out)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
 	for _, name := range []string{"crl", "crl-edited", "ocsp", "ocsp-request", "tsp", "cms", "cms-attributes", "cms-detached"} {
 		if !slices.Contains(lines, name+" ok") {
 			t.Errorf("Bouncy Castle does not accept %s:\n%s", name, out)

@@ -3,41 +3,21 @@ package enrol_test
 import (
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"hufu/ca/enrol"
+	"hufu/certs/certstest"
 )
 
 // bouncyCastle runs the client in testdata, and wants each of the steps to have held.
 func bouncyCastle(t *testing.T, steps []string, args ...string) {
 	t.Helper()
-	folder := os.Getenv("HUFU_TEST_BC")
-	if folder == "" {
-		folder = "/usr/share/java"
-	}
-	var jars []string
-	for _, name := range []string{"bcprov.jar", "bcpkix.jar", "bcutil.jar"} {
-		jars = append(jars, filepath.Join(folder, name))
-	}
-	_, javaErr := exec.LookPath("java")
-	_, jarErr := os.Stat(jars[1])
-	if javaErr != nil || jarErr != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip("java or Bouncy Castle (libbcpkix-java) is not installed")
-		}
-		t.Fatalf("java or Bouncy Castle (libbcpkix-java) is not installed: %v, %v", javaErr, jarErr)
-	}
-	cmd := exec.CommandContext(t.Context(), "java", append([]string{"-cp", strings.Join(jars, ":"), "testdata/Client.java"}, args...)...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	out := certstest.BouncyCastle(t, "Client.java", args...)
 	for _, step := range steps {
-		if n := strings.Count(string(out), step+" ok\n"); n != len(args[3:])/4 {
+		if n := strings.Count(out, step+" ok\n"); n != len(args[3:])/4 {
 			t.Errorf("step %s held %d times:\n%s", step, n, out)
 		}
 	}
