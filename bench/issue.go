@@ -120,10 +120,10 @@ func (s *hufuServer) addProfile(b *bed) error {
 		return err
 	}
 	client := s.client()
-	if err := s.call(client, maker, http.MethodPost, "/api/v1/profiles", map[string]any{"text": benchProfile}, nil); err != nil {
+	if err := s.call(client, apiCall{token: maker, method: http.MethodPost, path: "/api/v1/profiles", in: map[string]any{"text": benchProfile}}); err != nil {
 		return err
 	}
-	return s.call(client, checker, http.MethodPost, "/api/v1/profiles/bench-person/versions/1/publish", nil, nil)
+	return s.call(client, apiCall{token: checker, method: http.MethodPost, path: "/api/v1/profiles/bench-person/versions/1/publish"})
 }
 
 var errShort = errors.New("fewer certificates than a call should give")
@@ -142,7 +142,7 @@ func (s *hufuServer) enrol(client *http.Client, token string, w issuing) error {
 		Certificates []struct{ Serial string } `json:"certificates"`
 	}
 	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))
-	if err := s.call(client, token, http.MethodPost, "/api/v1/certificates", map[string]any{"profile": w.profile, "csr": text}, &out); err != nil {
+	if err := s.call(client, apiCall{token, http.MethodPost, "/api/v1/certificates", map[string]any{"profile": w.profile, "csr": text}, &out}); err != nil {
 		return err
 	}
 	if len(out.Certificates) != w.each {

@@ -153,18 +153,23 @@ func (s *hufuServer) token(ctx context.Context, account, as string) (string, err
 	return strings.TrimSpace(string(out)), nil
 }
 
-// call sends JSON and reads JSON.
-func (s *hufuServer) call(client *http.Client, token, method, path string, in, out any) error {
-	body, err := json.Marshal(in)
+// apiCall is a call with JSON: in goes there, and what comes back is read into out unless that is nil.
+type apiCall struct {
+	token, method, path string
+	in, out             any
+}
+
+func (s *hufuServer) call(client *http.Client, c apiCall) error {
+	body, err := json.Marshal(c.in)
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequest(method, s.url+path, bytes.NewReader(body))
+	r, err := http.NewRequest(c.method, s.url+c.path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Authorization", "Bearer "+c.token)
 	answer, err := client.Do(r)
 	if err != nil {
 		return err
@@ -175,12 +180,12 @@ func (s *hufuServer) call(client *http.Client, token, method, path string, in, o
 		return err
 	}
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s: %d %s", method, path, answer.StatusCode, text)
+		return fmt.Errorf("%s %s: %d %s", c.method, c.path, answer.StatusCode, text)
 	}
-	if out == nil {
+	if c.out == nil {
 		return nil
 	}
-	return json.Unmarshal(text, out)
+	return json.Unmarshal(text, c.out)
 }
 
 func (s *hufuServer) close() {

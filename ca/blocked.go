@@ -104,13 +104,24 @@ func (b Blocking) names(by actor.Actor, now time.Time) ([]BlockedKey, error) {
 
 // blockAll blocks keys in the caller's transaction.
 func (a *Authority) blockAll(w W, by actor.Actor, b Blocking, names []BlockedKey) (out Blocked, ended Ended, err error) {
+	r := blockRun{a: a, w: w, by: by, revoke: b.Revoke}
 	for _, k := range names {
-		if err := a.block(w, by, b, k, &out, &ended); err != nil {
+		if err := r.block(k); err != nil {
 			return Blocked{}, Ended{}, err
 		}
 	}
-	out.Also = ended.Also
-	return out, ended, nil
+	r.out.Also = r.ended.Also
+	return r.out, r.ended, nil
+}
+
+// blockRun is the blocking of keys in one transaction, and what came of it so far.
+type blockRun struct {
+	a      *Authority
+	w      W
+	by     actor.Actor
+	revoke bool // what is certified for the keys
+	out    Blocked
+	ended  Ended
 }
 
 func (k KeyName) hash() (hash []byte, algorithm string, err error) {
@@ -127,45 +138,45 @@ func (k KeyName) hash() (hash []byte, algorithm string, err error) {
 	return k.Hash, k.Algorithm, nil
 }
 
-func (a *Authority) block(w W, by actor.Actor, b Blocking, k BlockedKey, out *Blocked, ended *Ended) error {
+func (r *blockRun) block(k BlockedKey) error {
 	var all []Record
 	if k.Algorithm == HashSM3 {
-		if err := w.BlockKey(k.Hash, k.At); err != nil { // locks the row first: see ending.key
+		if err := r.w.BlockKey(k.Hash, k.At); err != nil { // locks the row first: see ending.key
 			return err
 		}
 		var err error
-		if all, err = w.CertificatesOfKey(k.Hash, maxOfKey); err != nil {
+		if all, err = r.w.CertificatesOfKey(k.Hash, maxOfKey); err != nil {
 			return err
 		}
 	}
-	if slices.ContainsFunc(all, a.isAuthority) { // what blocks it for ever, and revokes it, is not an officer's act
-		if err := by.Require(actor.RoleSuperAdmin); err != nil {
+	if slices.ContainsFunc(all, r.a.isAuthority) { // what blocks it for ever, and revokes it, is not an officer's act
+		if err := r.by.Require(actor.RoleSuperAdmin); err != nil {
 			return err
 		}
 	}
-	added, err := w.AddBlockedKey(k)
+	added, err := r.w.AddBlockedKey(k)
 	if err != nil {
 		return err
 	}
 	if added {
-		out.New++
-		if err := recordBlock(w, by, k); err != nil {
+		r.out.New++
+		if err := recordBlock(r.w, r.by, k); err != nil {
 			return err
 		}
 	}
 	for _, c := range all {
 		if c.NotAfter.After(k.At) {
-			out.Certificates = append(out.Certificates, c)
+			r.out.Certificates = append(r.out.Certificates, c)
 		}
 	}
-	if !b.Revoke || len(all) == 0 {
+	if !r.revoke || len(all) == 0 {
 		return nil
 	}
-	e := ending{a: a, w: w, by: by, Ending: Ending{Reason: certs.ReasonKeyCompromise}, now: k.At}
-	if err := e.all(all, ended); err != nil {
+	e := ending{a: r.a, w: r.w, by: r.by, Ending: Ending{Reason: certs.ReasonKeyCompromise}, now: k.At}
+	if err := e.all(all, &r.ended); err != nil {
 		return err
 	}
-	return e.obtained(all[0], ended)
+	return e.obtained(all[0], &r.ended)
 }
 
 func recordBlock(w W, by actor.Actor, k BlockedKey) error {

@@ -64,10 +64,9 @@ func (a *Authority) openService(ctx context.Context, by actor.Actor, p *Profile,
 	if err != nil {
 		return Service{}, err
 	}
-	holder := "service:" + p.Name
-	current, err := a.newest(ctx, holder, p.Name, authority, signer.Public())
+	current, err := a.newest(ctx, p, authority, signer.Public())
 	if err == nil && current == nil {
-		current, err = a.certify(ctx, by, p, holder, authority, signer)
+		current, err = a.certify(ctx, by, p, authority, signer)
 		if err == nil {
 			a.serving.Store(string(current.Serial), true)
 		}
@@ -75,11 +74,11 @@ func (a *Authority) openService(ctx context.Context, by actor.Actor, p *Profile,
 	return Service{current, signer}, err
 }
 
-// newest returns the holder's newest certificate under the profile, by the authority unless that is "", for this very key,
+// newest returns the service's newest certificate, by the authority unless that is "", for this very key,
 // unless it ends soon or is revoked.
-func (a *Authority) newest(ctx context.Context, holder, profile, authority string, key crypto.PublicKey) (found *certs.Certificate, err error) {
+func (a *Authority) newest(ctx context.Context, p *Profile, authority string, key crypto.PublicKey) (found *certs.Certificate, err error) {
 	err = a.Store.View(ctx, func(r R) error {
-		records, err := r.Certificates(CertificateFilter{Holder: holder, Profile: profile, Limit: 10})
+		records, err := r.Certificates(CertificateFilter{Holder: serviceHolder(p), Profile: p.Name, Limit: 10})
 		if err != nil {
 			return err
 		}
@@ -106,12 +105,15 @@ func (a *Authority) newest(ctx context.Context, holder, profile, authority strin
 	return found, err
 }
 
-func (a *Authority) certify(ctx context.Context, by actor.Actor, p *Profile, holder, authority string, key crypto.Signer) (*certs.Certificate, error) {
+// serviceHolder is the holder of certificates of a service's profile.
+func serviceHolder(p *Profile) string { return "service:" + p.Name }
+
+func (a *Authority) certify(ctx context.Context, by actor.Actor, p *Profile, authority string, key crypto.Signer) (*certs.Certificate, error) {
 	csr, err := certs.NewRequest(key, certs.NewName(certs.Attribute{Type: certs.OIDCommonName, Value: p.Name}), certs.RequestOptions{})
 	if err != nil {
 		return nil, err
 	}
-	app, err := a.Apply(ctx, by, Request{Profile: p.Name, Holder: holder, Facts: map[string]string{"name": p.Title.ZH}, CSR: csr})
+	app, err := a.Apply(ctx, by, Request{Profile: p.Name, Holder: serviceHolder(p), Facts: map[string]string{"name": p.Title.ZH}, CSR: csr})
 	if err != nil {
 		return nil, err
 	}

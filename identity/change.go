@@ -48,40 +48,46 @@ func notSelf(a actor.Actor, subject string) error {
 
 // AddIdentifier puts a further identifier in force. ErrNumberTaken: it belongs to a living subject.
 func (s *Service) AddIdentifier(ctx context.Context, a actor.Actor, subject string, id Identifier) error {
-	return s.changeIdentifier(ctx, a, subject, id, "subject.add-identifier", W.AddIdentifier)
+	return s.changeIdentifier(ctx, a, identifierChange{subject, id, "subject.add-identifier", W.AddIdentifier})
 }
 
 // EndIdentifier ends an identifier: a passport that was replaced, a number that was corrected.
 func (s *Service) EndIdentifier(ctx context.Context, a actor.Actor, subject string, id Identifier) error {
-	return s.changeIdentifier(ctx, a, subject, id, "subject.end-identifier", W.EndIdentifier)
+	return s.changeIdentifier(ctx, a, identifierChange{subject, id, "subject.end-identifier", W.EndIdentifier})
 }
 
-func (s *Service) changeIdentifier(ctx context.Context, a actor.Actor, subject string, id Identifier, action string,
-	change func(W, string, Identifier, time.Time) error,
-) error {
+// identifierChange is what happens to an identifier of a subject, and its name in the record.
+type identifierChange struct {
+	subject string
+	id      Identifier
+	action  string
+	do      func(W, string, Identifier, time.Time) error
+}
+
+func (s *Service) changeIdentifier(ctx context.Context, a actor.Actor, c identifierChange) error {
 	if err := a.Require(actor.RoleRegistrar); err != nil {
 		return err
 	}
-	if err := notSelf(a, subject); err != nil {
+	if err := notSelf(a, c.subject); err != nil {
 		return err
 	}
 	now := s.now()
 	return s.store.Update(ctx, func(w W) error {
-		sub, err := open(w, subject)
+		sub, err := open(w, c.subject)
 		if err != nil {
 			return err
 		}
-		checked, err := checkIdentifierAt(sub.Kind, id, now)
+		checked, err := checkIdentifierAt(sub.Kind, c.id, now)
 		if err != nil {
 			return err
 		}
-		if err := change(w, subject, checked, now); err != nil {
+		if err := c.do(w, c.subject, checked, now); err != nil {
 			return err
 		}
 		return w.Record(audit.Entry{
-			At: now, Actor: a, Action: action, Object: audit.Object{Kind: "subject", ID: subject},
+			At: now, Actor: a, Action: c.action, Object: audit.Object{Kind: "subject", ID: c.subject},
 			Public:  map[string]string{"type": string(checked.Type), "country": checked.Country},
-			Subject: subject, Personal: map[string]string{"number": checked.Number.Reveal()},
+			Subject: c.subject, Personal: map[string]string{"number": checked.Number.Reveal()},
 		})
 	})
 }
@@ -177,54 +183,61 @@ func open(w W, id string) (Subject, error) {
 
 // Freeze stops a subject from acting until Resume. reason is public in the record: a code or a file reference, no personal data.
 func (s *Service) Freeze(ctx context.Context, a actor.Actor, id, reason string) error {
-	return s.move(ctx, a, id, reason, Frozen, "subject.freeze", Active)
+	return s.move(ctx, a, turn{id, reason, "subject.freeze", Frozen, []State{Active}})
 }
 
 // Resume ends a freeze.
 func (s *Service) Resume(ctx context.Context, a actor.Actor, id, reason string) error {
-	return s.move(ctx, a, id, reason, Active, "subject.resume", Frozen)
+	return s.move(ctx, a, turn{id, reason, "subject.resume", Active, []State{Frozen}})
 }
 
 // Close ends a subject for good: its posts and relations end and its numbers are free again.
 func (s *Service) Close(ctx context.Context, a actor.Actor, id, reason string) error {
-	return s.move(ctx, a, id, reason, Closed, "subject.close", Active, Frozen)
+	return s.move(ctx, a, turn{id, reason, "subject.close", Closed, []State{Active, Frozen}})
 }
 
-func (s *Service) move(ctx context.Context, a actor.Actor, id, reason string, to State, action string, from ...State) error {
+// turn is a change of a subject's state, its reason and its name in the record.
+type turn struct {
+	id, reason, action string
+	to                 State
+	from               []State
+}
+
+func (s *Service) move(ctx context.Context, a actor.Actor, t turn) error {
 	if err := a.Require(actor.RoleRegistrar); err != nil {
 		return err
 	}
-	if err := notSelf(a, id); err != nil {
+	if err := notSelf(a, t.id); err != nil {
 		return err
 	}
-	if len(reason) > 500 {
-		return ErrForm.With("reason of %d bytes", len(reason))
+	if len(t.reason) > 500 {
+		return ErrForm.With("reason of %d bytes", len(t.reason))
 	}
 	now := s.now()
 	return s.store.Update(ctx, func(w W) error {
-		sub, err := open(w, id)
+		sub, err := open(w, t.id)
 		if err != nil {
 			return err
 		}
-		if len(from) == 1 && sub.State != from[0] {
-			return ErrState.With("%s: subject %s is %s", action, id, sub.State)
+		if len(t.from) == 1 && sub.State != t.from[0] {
+			return ErrState.With("%s: subject %s is %s", t.action, t.id, sub.State)
 		}
-		if err := w.MoveSubject(id, sub.State, to, now); err != nil {
+		if err := w.MoveSubject(t.id, sub.State, t.to, now); err != nil {
 			return err
 		}
-		if to == Closed {
+		if t.to == Closed {
 			if err := cutLoose(w, a, sub, now); err != nil {
 				return err
 			}
 		}
-		if to != Active {
-			if err := announce(w, id, string(to), now); err != nil {
+		if t.to != Active {
+			if err := announce(w, t.id, string(t.to), now); err != nil {
 				return err
 			}
 		}
 		return w.Record(audit.Entry{
-			At: now, Actor: a, Action: action, Object: audit.Object{Kind: "subject", ID: id},
-			Public: map[string]string{"from": string(sub.State), "reason": reason},
+			At: now, Actor: a, Action: t.action, Object: audit.Object{Kind: "subject", ID: t.id},
+			Public: map[string]string{"from": string(sub.State), "reason": t.reason},
 		})
 	})
 }

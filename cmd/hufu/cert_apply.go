@@ -98,12 +98,12 @@ func (c *certApplyCommand) Run(con *console) error {
 	if err != nil {
 		return err
 	}
-	var header []string
+	call := jsonCall(http.MethodPost, applicationsPath, body)
 	if c.Key != "" {
-		header = []string{"Idempotency-Key", c.Key}
+		call.header = []string{"Idempotency-Key", c.Key}
 	}
 	var a application
-	if err := s.askWith(con.ctx, http.MethodPost, applicationsPath, body, &a, header...); err != nil {
+	if err := s.exchange(con.ctx, call, &a); err != nil {
 		return err
 	}
 	if c.JSON {

@@ -146,7 +146,7 @@ func (c *certStatusCommand) Run(con *console) error {
 		return err
 	}
 	var text json.RawMessage
-	if err := s.askWith(con.ctx, http.MethodGet, certificatesPath+"/"+url.PathEscape(c.Serial), nil, &text, "Accept", "application/json"); err != nil {
+	if err := s.exchange(con.ctx, sending{method: http.MethodGet, path: certificatesPath + "/" + url.PathEscape(c.Serial), header: []string{"Accept", "application/json"}}, &text); err != nil {
 		return err
 	}
 	if c.JSON {

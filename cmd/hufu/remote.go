@@ -50,21 +50,15 @@ func (r remote) open() (*session, error) {
 // ask sends a call and reads the answer into out: JSON, or raw octets for *[]byte. What the server refuses is told in its own
 // words, with the fields that it found wrong.
 func (s *session) ask(ctx context.Context, method, path string, in, out any) error {
-	return s.askWith(ctx, method, path, in, out)
-}
-
-// askWith is ask with more of a header, in pairs.
-func (s *session) askWith(ctx context.Context, method, path string, in, out any, header ...string) error {
-	var body []byte
-	kind := ""
+	c := sending{method: method, path: path}
 	if in != nil {
 		var err error
-		if body, err = json.Marshal(in); err != nil {
+		if c.body, err = json.Marshal(in); err != nil {
 			return err
 		}
-		kind = "application/json"
+		c.kind = "application/json"
 	}
-	return s.exchange(ctx, sending{method, path, kind, body, header}, out)
+	return s.exchange(ctx, c, out)
 }
 
 // sending is a call with a body of whatever kind; header is more of its header, in pairs.
