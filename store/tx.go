@@ -135,7 +135,7 @@ func (db *DB) once(ctx context.Context, k kind, f func(*tx) error) (stale bool, 
 		return t.look(f)
 	case writing:
 		if err := t.begin(); err != nil {
-			return false, fmt.Errorf("begin transaction: %w", errors.Join(err, change{conn, t}.Rollback()))
+			return false, unbegun{fmt.Errorf("begin transaction: %w", errors.Join(err, change{conn, t}.Rollback()))}
 		}
 		return t.within(change{conn, t}, f)
 	}

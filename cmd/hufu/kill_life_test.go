@@ -26,33 +26,10 @@ type regained struct {
 	envelope []byte // nil for no answer
 }
 
-// escrow lets two officials approve recoveries, and makes the pair whose encryption key is recovered again and again.
-func (v *victim) escrow() {
-	v.t.Helper()
-	ctx := v.t.Context()
-	super, err := v.login(ctx, toolClient, "qianfeng", samplePassword, "official")
-	v.must(err)
-	for account, roles := range map[string][]string{"sunjing": {"recovery-officer", "audit-admin"}, "guanliyuan": {"recovery-officer", "business-admin"}} {
-		who, err := v.login(ctx, toolClient, account, samplePassword, "official")
-		v.must(err)
-		var me struct {
-			Capacities []struct {
-				Post string `json:"post_id"`
-			}
-		}
-		v.must(v.call(ctx, who.Access, "GET", "/api/v1/me", nil, &me))
-		for _, c := range me.Capacities {
-			if c.Post != "" {
-				v.must(v.call(ctx, super.Access, "PUT", "/api/v1/posts/"+c.Post+"/roles", map[string]any{"roles": roles}, nil))
-			}
-		}
-	}
-}
-
 // keep logs the recovery officers in, makes the pair, and waits until the centre knows its certificate.
 func (v *victim) keep() {
 	v.t.Helper()
-	for i, account := range []string{"sunjing", "guanliyuan"} {
+	for i, account := range []string{"linwei", "tangyu"} {
 		var err error
 		v.keepers[i], err = v.login(v.t.Context(), toolClient, account, samplePassword, "official")
 		v.must(err)

@@ -45,7 +45,6 @@ func TestKillAtAnyMoment(t *testing.T) {
 			time.Sleep(time.Duration(100+mathrand.IntN(1200)) * time.Millisecond)
 			v.kill()
 			v.restart(false)
-			v.escrow()
 			v.logIn()
 			v.keep()
 			for round := range n {
