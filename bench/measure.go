@@ -21,7 +21,7 @@ type workload struct {
 }
 
 // workloads are all rows there are, in the order of the table.
-var workloads = slices.Concat(gmWorkloads, keyWorkloads, deviceWorkloads, issueWorkloads, statusWorkloads, listWorkloads, scaleWorkloads)
+var workloads = slices.Concat(gmWorkloads, keyWorkloads, deviceWorkloads, issueWorkloads, statusWorkloads, listWorkloads, visibleWorkloads, scaleWorkloads)
 
 // pair is a workload prepared: both sides tell their rate when asked to work for a while.
 type pair struct {

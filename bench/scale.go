@@ -149,14 +149,18 @@ func (db psql) command(ctx context.Context, query string) (*exec.Cmd, error) {
 	q.Del("search_path")
 	address.RawQuery = q.Encode()
 	c := exec.CommandContext(ctx, pgProgram("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", query, address.String())
-	c.Env = append(os.Environ(), "PGOPTIONS=-c search_path="+schema)
+	if schema != "" {
+		c.Env = append(os.Environ(), "PGOPTIONS=-c search_path="+schema)
+	}
 	return c, nil
 }
 
-// sizes tells what the tables take, rows and indexes.
+// sizes tells what the tables take a row, and each of their indexes.
 func sizes(b *bed, db psql) error {
-	lines, err := db.ask(b.ctx, `SELECT relname || ':' || reltuples::bigint || '_rows,' || pg_relation_size(oid) / reltuples::bigint || '_octets_each,indexes_'
-		|| pg_indexes_size(oid) / reltuples::bigint FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND reltuples >= 1000 ORDER BY relname`)
+	lines, err := db.ask(b.ctx, `SELECT t.relname || ':' || t.reltuples::bigint || '_rows,' || pg_relation_size(t.oid) / t.reltuples::bigint || '_octets_each,indexes:'
+		|| string_agg(i.relname || '=' || pg_relation_size(i.oid) / t.reltuples::bigint, ',' ORDER BY i.relname)
+		FROM pg_class t JOIN pg_index x ON x.indrelid = t.oid JOIN pg_class i ON i.oid = x.indexrelid
+		WHERE t.relkind = 'r' AND t.relnamespace = current_schema()::regnamespace AND t.reltuples >= 1000 GROUP BY t.oid, t.relname, t.reltuples ORDER BY t.relname`)
 	for _, line := range lines {
 		fmt.Fprintln(b.notes, line)
 	}

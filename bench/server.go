@@ -31,6 +31,8 @@ type hufuServer struct {
 	roots    *x509.CertPool
 	process  *exec.Cmd
 	cluster  *cluster
+	settings string // of the configuration, beside those that every bench has
+	instance int
 	notes    io.Writer
 }
 
@@ -38,12 +40,15 @@ type hufuServer struct {
 const samplePassword = "Hufu-demo-2026"
 
 // startServer builds the program, makes a database and starts the server on both.
-func startServer(b *bed) (*hufuServer, error) {
+func startServer(b *bed) (*hufuServer, error) { return startServerWith(b, "") }
+
+// startServerWith is startServer with more lines in the configuration.
+func startServerWith(b *bed, settings string) (*hufuServer, error) {
 	dir, err := os.MkdirTemp(b.dir, "server-")
 	if err != nil {
 		return nil, err
 	}
-	s := &hufuServer{dir: dir, program: filepath.Join(dir, "hufu"), notes: b.notes}
+	s := &hufuServer{dir: dir, program: filepath.Join(dir, "hufu"), notes: b.notes, settings: settings, instance: 1}
 	if out, err := exec.CommandContext(b.ctx, "go", "build", "-o", s.program, "./cmd/hufu").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the server (run the bench in the root of the module): %w: %s", err, out)
 	}
@@ -71,8 +76,13 @@ func (s *hufuServer) start(ctx context.Context) error {
 	if err := s.makeTLS(); err != nil {
 		return err
 	}
-	config := fmt.Sprintf("data: %s/data\nlisten: localhost:%s\nurl: %s\ntls: {certificate: %s/tls.pem, key: %s/tls.key}\ndatabase: %q\nrate: {per_second: -1}\n",
-		s.dir, port, s.url, s.dir, s.dir, s.cluster.dsn)
+	return s.run(ctx)
+}
+
+// run starts the process, under the instance number as it stands, and waits until it is ready.
+func (s *hufuServer) run(ctx context.Context) error {
+	config := fmt.Sprintf("data: %s/data\nlisten: %s\nurl: %s\ntls: {certificate: %s/tls.pem, key: %s/tls.key}\ndatabase: %q\nrate: {per_second: -1}\ninstance: %d\n%s",
+		s.dir, strings.TrimPrefix(s.url, "https://"), s.url, s.dir, s.dir, s.cluster.dsn, s.instance, s.settings)
 	if err := os.WriteFile(filepath.Join(s.dir, "hufu.yaml"), []byte(config), 0o600); err != nil {
 		return err
 	}
