@@ -109,6 +109,7 @@ var built = map[string]func(*tx){
 		_, _ = kmcTx{t}.Recoveries("a", kmc.RecoveryFilter{Limit: 1})
 		_, _ = kmcTx{t}.Due(somewhen, 1)
 	},
+	"caTx.Reserve":         func(t *tx) { _ = caTx{t}.Reserve(ca.Reservation{Under: make([]ca.Named, 2)}) },
 	"caTx.addRows":         func(t *tx) { _ = caTx{t}.addRows([]ca.BatchRow{{Batch: "a", Number: 1}}) },
 	"loginTx.HoldPassword": func(t *tx) { _ = loginTx{t}.HoldPassword("a", "b") },
 	"loginTx.account":      func(t *tx) { _, _ = loginTx{t}.AccountByName("a"); _, _ = loginTx{t}.AccountOf("a") },
@@ -153,13 +154,17 @@ func (f texts) run(t *testing.T, db *DB) {
 		}
 		sent := 0
 		err := db.update(t.Context(), func(tx *tx) error {
-			tx.q = recorder{tx.q, func(query string) {
+			note := func(query string) {
 				if isSQL(query) {
 					sent++
 					f.whole[query] = name
 				}
-			}}
+			}
+			tx.q = recorder{tx.q, note}
 			call(tx)
+			for _, s := range tx.waiting { // see later
+				note(s.query)
+			}
 			return errEnough
 		})
 		if sent == 0 {
