@@ -167,7 +167,7 @@ func (s *hufuServer) listedAfterCrash(ctx context.Context, token string, c *cert
 }
 
 func (s *hufuServer) revoke(client *http.Client, token string, c *certs.Certificate) error {
-	return s.call(client, token, http.MethodPost, "/api/v1/certificates/"+hex.EncodeToString(c.Serial)+"/revocation", map[string]any{"reason": "superseded"}, nil)
+	return s.call(client, apiCall{token: token, method: http.MethodPost, path: "/api/v1/certificates/" + hex.EncodeToString(c.Serial) + "/revocation", in: map[string]any{"reason": "superseded"}})
 }
 
 // untilListed asks the address in the certificate until the list names it.
@@ -222,7 +222,7 @@ func (s *hufuServer) enrolOne(client *http.Client, token string) (*certs.Certifi
 		} `json:"certificates"`
 	}
 	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))
-	if err := s.call(client, token, http.MethodPost, "/api/v1/certificates", map[string]any{"profile": "bench-person", "csr": text}, &out); err != nil {
+	if err := s.call(client, apiCall{token, http.MethodPost, "/api/v1/certificates", map[string]any{"profile": "bench-person", "csr": text}, &out}); err != nil {
 		return nil, err
 	}
 	if len(out.Certificates) != 1 {
