@@ -110,7 +110,7 @@ func (a *Authority) SigningKey(ctx context.Context, holder string, key *ecdsa.Pu
 	}
 	hash, now := gm.SM3(spki), a.Now()
 	return a.Store.View(ctx, func(r R) error {
-		key, err := r.Key(hash[:])
+		key, err := r.Key(hash[:], nil)
 		if err != nil {
 			return err
 		}

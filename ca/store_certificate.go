@@ -66,8 +66,9 @@ type CertificateR interface {
 	Certificate(issuer string, serial []byte) (Record, error)
 	CertificateBySerial(serial []byte) (Record, error) // serials are unique over all issuers of this instance
 	Certificates(f CertificateFilter) ([]Record, error)
-	// Key tells whose key it is, by the SM3 of its SubjectPublicKeyInfo, and whether it is blocked under that or another hash.
-	Key(spki []byte, others ...[]byte) (KeyState, error)
+	// Key tells whose key it is, by the SM3 of its SubjectPublicKeyInfo, and whether it is blocked under that or another hash,
+	// which may be nil.
+	Key(spki, other []byte) (KeyState, error)
 	// Reservations lists those made before a time, oldest first.
 	Reservations(before time.Time, limit int) ([]Reservation, error)
 	// ReservationsOf lists those that an application has.

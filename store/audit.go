@@ -103,14 +103,9 @@ const auditColumns = `id, at, action, object_kind, object_id, actor, subject, le
 
 func (t auditTx) AddRow(r audit.Row) error {
 	return t.later(statement{
-		query: `INSERT INTO audit_entry (` + auditColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL)`,
-		args:  []any{r.ID, micros(r.At), r.Action, r.Object.Kind, r.Object.ID, r.Actor, r.Subject, r.Leaf, r.Sealed, r.Tag},
-		judge: func(_ int64, err error) error {
-			if err != nil {
-				err = fmt.Errorf("record %s: %w", r.Action, err)
-			}
-			return err
-		},
+		query:  `INSERT INTO audit_entry (` + auditColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL)`,
+		args:   []any{r.ID, micros(r.At), r.Action, r.Object.Kind, r.Object.ID, r.Actor, r.Subject, r.Leaf, r.Sealed, r.Tag},
+		failed: func(err error) error { return fmt.Errorf("record %s: %w", r.Action, err) },
 	})
 }
 

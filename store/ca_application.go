@@ -95,7 +95,7 @@ func (t caTx) AddApplication(a ca.Application) error {
 			a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, octets(a.Request), octets(a.SPKI), string(a.State), string(a.Act), a.Replaces,
 			a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt), a.Authorised,
 		},
-		judge: func(_ int64, err error) error {
+		failed: func(err error) error {
 			if duplicate(err) {
 				return ca.ErrState.With("application of %s with key %q is there already", a.Maker, a.Key)
 			}
@@ -124,12 +124,7 @@ func (t caTx) StillApproved(id string) error {
 	return t.later(statement{
 		query: `UPDATE ca_application SET state = state WHERE id = $1 AND state = 'approved'`,
 		args:  []any{id},
-		judge: func(n int64, err error) error {
-			if err == nil && n != 1 {
-				err = ca.ErrState.With("application %s was issued by another call meanwhile", id)
-			}
-			return err
-		},
+		none:  func() error { return ca.ErrState.With("application %s was issued by another call meanwhile", id) },
 	})
 }
 
@@ -137,11 +132,6 @@ func (t caTx) SetIssued(id string, serials []string, envelope []byte) error {
 	return t.later(statement{
 		query: `UPDATE ca_application SET state = 'issued', certificates = $2, envelope = $3, revision = revision + 1 WHERE id = $1 AND state = 'approved'`,
 		args:  []any{id, strings.Join(serials, " "), envelope},
-		judge: func(n int64, err error) error {
-			if err == nil && n != 1 {
-				err = ca.ErrState.With("application %s was issued by another call meanwhile", id)
-			}
-			return err
-		},
+		none:  func() error { return ca.ErrState.With("application %s was issued by another call meanwhile", id) },
 	})
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"hufu/ca"
@@ -54,23 +53,28 @@ func (t caTx) Certificates(f ca.CertificateFilter) ([]ca.Record, error) {
 	return list(t.tx, scanCertificate, fmt.Sprintf(`%s %s ORDER BY c.issued_at DESC, c.serial LIMIT %d`, caCertificateQuery, q.text(), f.Limit), q.args...)
 }
 
-func (t caTx) Key(spki []byte, others ...[]byte) (k ca.KeyState, err error) {
-	marks, hashes := []string{"$1"}, []any{spki}
-	for i, h := range others {
-		marks, hashes = append(marks, fmt.Sprintf("$%d", i+2)), append(hashes, h)
+func (t caTx) Key(spki, other []byte) (k ca.KeyState, err error) {
+	owner := question{
+		query: `SELECT holder, purpose, blocked FROM ca_key WHERE spki = $1`,
+		args:  []any{spki},
+		scan: func(s scanner) error {
+			k.Owner = new(ca.KeyOwner)
+			var blocked int64
+			err := s.Scan(&k.Owner.Holder, &k.Owner.Use, &blocked)
+			k.Owner.Blocked = fromMicros(blocked)
+			return err
+		},
 	}
-	err = t.gather(question{`SELECT holder, purpose, blocked FROM ca_key WHERE spki = $1`, []any{spki}, func(s scanner) error {
-		k.Owner = new(ca.KeyOwner)
-		var blocked int64
-		err := s.Scan(&k.Owner.Holder, &k.Owner.Use, &blocked)
-		k.Owner.Blocked = fromMicros(blocked)
-		return err
-	}}, question{caBlockedKeyQuery + `WHERE hash IN (` + strings.Join(marks, ", ") + `)`, hashes, func(s scanner) error {
-		blocked, err := scanBlockedKey(s)
-		k.Block = &blocked
-		return err
-	}})
-	if err != nil {
+	block := question{
+		query: caBlockedKeyQuery + `WHERE hash IN ($1, $2)`,
+		args:  []any{spki, octets(other)},
+		scan: func(s scanner) error {
+			blocked, err := scanBlockedKey(s)
+			k.Block = &blocked
+			return err
+		},
+	}
+	if err = t.gather(owner, block); err != nil {
 		err = fmt.Errorf("read key %x: %w", spki, err)
 	}
 	return k, err
@@ -82,12 +86,7 @@ func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) error {
 			ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
 			WHERE ca_key.holder = excluded.holder AND ca_key.purpose = excluded.purpose AND ca_key.blocked = 0`,
 		args: []any{spki, o.Holder, o.Use},
-		judge: func(n int64, err error) error {
-			if err == nil && n != 1 {
-				err = ca.ErrKeyUsed.With("key %x for holder %s as %s", spki, o.Holder, o.Use)
-			}
-			return err
-		},
+		none: func() error { return ca.ErrKeyUsed.With("key %x for holder %s as %s", spki, o.Holder, o.Use) },
 	})
 }
 
@@ -126,10 +125,8 @@ func (t caTx) Reserve(r ca.Reservation) error {
 	return t.later(statement{
 		query: query,
 		args:  args,
-		judge: func(n int64, err error) error {
-			if err == nil && n == 0 {
-				return ca.ErrIssuerRevoked.With("authority %q, or one above it", r.Issuer)
-			}
+		none:  func() error { return ca.ErrIssuerRevoked.With("authority %q, or one above it", r.Issuer) },
+		failed: func(err error) error {
 			if duplicate(err) {
 				err = ca.ErrState.With("serial %x, or application %s to %s, is reserved already: %w", r.Serial, r.Application, r.Use, err)
 			}
@@ -146,12 +143,7 @@ func (t caTx) FinishReservation(issuer string, serial []byte) (bool, error) {
 const caEndReservation = `DELETE FROM ca_reserved WHERE serial = $1 AND issuer = $2`
 
 func (t caTx) AddCertificate(r ca.Record) error {
-	ended := statement{query: caEndReservation, args: []any{r.Serial, r.Issuer}, judge: func(n int64, err error) error {
-		if err == nil && n != 1 {
-			err = ca.ErrState.With("reservation %x was voided meanwhile", r.Serial)
-		}
-		return err
-	}}
+	ended := statement{query: caEndReservation, args: []any{r.Serial, r.Issuer}, none: func() error { return ca.ErrState.With("reservation %x was voided meanwhile", r.Serial) }}
 	status := statement{
 		query: `INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,

@@ -58,11 +58,6 @@ func (t caTx) ClaimName(issuer string, name []byte, holder string) error {
 		query: `INSERT INTO ca_name (issuer, name, holder) VALUES ($1, $2, $3)
 			ON CONFLICT (issuer, name) DO UPDATE SET holder = excluded.holder WHERE ca_name.holder = excluded.holder`,
 		args: []any{issuer, name, holder},
-		judge: func(n int64, err error) error {
-			if err == nil && n != 1 {
-				err = ca.ErrNameTaken.With("subject %x under %q", name, issuer)
-			}
-			return err
-		},
+		none: func() error { return ca.ErrNameTaken.With("subject %x under %q", name, issuer) },
 	})
 }

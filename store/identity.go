@@ -67,12 +67,12 @@ func (t identityTx) subject(id string, more ...question) (identity.Subject, erro
 	var found []identity.Subject
 	var identifiers []identity.Identifier
 	all := append([]question{
-		{subjectRow + ` WHERE id = $1`, []any{id}, func(s scanner) error {
+		{query: subjectRow + ` WHERE id = $1`, args: []any{id}, scan: func(s scanner) error {
 			sub, err := t.scanSubject(s)
 			found = append(found, sub)
 			return err
 		}},
-		{identifiersRow + ` AND subject = $1 ` + identifiersOrder, []any{id}, func(s scanner) error {
+		{query: identifiersRow + ` AND subject = $1 ` + identifiersOrder, args: []any{id}, scan: func(s scanner) error {
 			_, identifier, err := t.scanIdentifier(s)
 			identifiers = append(identifiers, identifier)
 			return err

@@ -3,21 +3,23 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// statement is a change that waits for its transaction to send it. judge gets the number of rows it changed, or why it
-// failed, and says what that means; nil takes any number.
+// statement is a change that waits for its transaction to send it.
 type statement struct {
-	query string
-	args  []any
-	judge func(rows int64, err error) error
+	query  string
+	args   []any
+	none   func() error          // what it means that no row was changed; nil: nothing
+	failed func(err error) error // what a failure of the statement means; nil: itself
 }
 
 // later adds a change to those that the transaction sends together, in their order, before it asks anything or commits: on
-// PostgreSQL in one round trip for all. On SQLite, where there are none, it is made at once. What judge says of a change
-// may so come out of a later call; it ends the transaction in any case.
+// PostgreSQL in one round trip for all. On SQLite, where there are none, it is made at once. What a change comes to may so
+// come out of a later call; a failure ends the transaction in any case.
 func (t *tx) later(s statement) error {
 	if t.db.engine == PostgreSQL {
 		t.waiting = append(t.waiting, s)
@@ -66,31 +68,68 @@ func (t *tx) aside(dest []any, query string, args ...any) error {
 }
 
 func (s statement) settle(rows int64, err error) error {
-	if s.judge != nil {
-		return s.judge(rows, err)
+	switch {
+	case err == nil && rows == 0 && s.none != nil:
+		return s.none()
+	case err != nil && s.failed != nil:
+		return s.failed(err)
+	default:
+		return err
 	}
-	return err
+}
+
+// strict is the statement as PostgreSQL gets it: one that must change a row fails without, so that a commit which is on its
+// way behind it comes to nothing.
+func (s statement) strict() string {
+	if s.none == nil {
+		return s.query
+	}
+	return `WITH changed AS (` + s.query + ` RETURNING 1) SELECT 1 / count(*) FROM changed`
+}
+
+// settleStrict is settle for strict: 22012 is division_by_zero.
+func (s statement) settleStrict(err error) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "22012" && s.none != nil {
+		return s.none()
+	}
+	return s.settle(1, err)
 }
 
 // flush sends the changes that wait.
 func (t *tx) flush() error {
+	if t.failed == nil && len(t.waiting) > 0 {
+		t.failed = t.sendWaiting(false)
+	}
+	return t.failed
+}
+
+// sendWaiting sends the changes that wait, and if so asked the commit right behind them, in one round trip.
+func (t *tx) sendWaiting(commit bool) error {
 	all := t.waiting
 	t.waiting = nil
-	if t.failed != nil || len(all) == 0 {
-		return t.failed
-	}
 	batch := &pgx.Batch{}
 	for _, s := range all {
-		batch.Queue(s.query, s.args...)
+		batch.Queue(s.strict(), s.args...)
 	}
-	t.failed = t.send(batch, func(results pgx.BatchResults) error {
+	if commit {
+		batch.Queue("commit")
+	}
+	return t.send(batch, func(results pgx.BatchResults) error {
 		for _, s := range all {
-			done, err := results.Exec()
-			if err := s.settle(done.RowsAffected(), err); err != nil {
+			_, err := results.Exec()
+			if err := s.settleStrict(err); err != nil {
 				return err
 			}
 		}
-		return nil
+		if !commit {
+			return nil
+		}
+		done, err := results.Exec()
+		if err == nil && done.String() == "ROLLBACK" {
+			err = errRolledBack
+		}
+		return err
 	})
-	return t.failed
 }
+
+var errRolledBack = errors.New("a statement had failed, so the database rolled back")

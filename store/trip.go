@@ -3,7 +3,6 @@ package store
 import (
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -122,17 +121,8 @@ type change struct {
 	tx *tx
 }
 
-var errRolledBack = errors.New("a statement had failed, so the database rolled back")
-
-func (c change) Commit() error {
-	return c.tx.under(func(conn *pgx.Conn) error {
-		done, err := conn.Exec(c.tx.ctx, "commit")
-		if err == nil && done.String() == "ROLLBACK" {
-			err = errRolledBack
-		}
-		return err
-	})
-}
+// Commit sends the last changes along.
+func (c change) Commit() error { return c.tx.sendWaiting(true) }
 
 // Rollback gives up a connection that cannot say that it rolled back.
 func (c change) Rollback() error {

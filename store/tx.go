@@ -186,16 +186,13 @@ func (t *tx) within(q transaction, f func(*tx) error) (stale bool, err error) {
 	if t.stale != nil {
 		return true, t.stale
 	}
-	if err == nil {
-		err = t.flush()
-	}
 	if t.failed != nil {
 		err = t.failed // whatever f made of it
 	}
 	if err != nil {
 		return false, err
 	}
-	if err := q.Commit(); err != nil {
+	if err := q.Commit(); err != nil { // perhaps of a change that had waited
 		return false, fmt.Errorf("commit transaction: %w", err)
 	}
 	return false, nil

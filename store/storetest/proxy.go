@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -110,8 +111,9 @@ func (p *Proxy) join(client net.Conn) {
 	if _, err := copyMessage(server, client, false, nil); err != nil { // the first has no kind
 		return
 	}
+	commits := map[string]bool{} // prepared statements of the connection that commit
 	forward(server, client, func(kind byte, body []byte) bool {
-		if (kind != 'Q' && kind != 'P') || !bytes.Contains(bytes.ToLower(body), []byte("commit\x00")) {
+		if !commitsBy(kind, body, commits) {
 			return true
 		}
 		strike, after := p.commit()
@@ -124,6 +126,21 @@ func (p *Proxy) join(client net.Conn) {
 		}
 		return !strike
 	})
+}
+
+// commitsBy tells whether a message of the client commits: a simple query, or the binding of a prepared one.
+func commitsBy(kind byte, body []byte, prepared map[string]bool) bool {
+	name, rest, _ := bytes.Cut(body, []byte{0})
+	query, _, _ := bytes.Cut(rest, []byte{0})
+	switch kind {
+	case 'Q':
+		return strings.EqualFold(string(name), "commit")
+	case 'P': // name, query
+		prepared[string(name)] = strings.EqualFold(string(query), "commit")
+	case 'B': // portal, name
+		return prepared[string(query)]
+	}
+	return false
 }
 
 // commit counts one.
