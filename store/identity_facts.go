@@ -16,9 +16,9 @@ func (t identityTx) Evidence(subject string) ([]identity.Evidence, error) {
 
 func evidenceOf(subject string, into *[]identity.Evidence) question {
 	return question{
-		`SELECT id, subject, method, source, level, at, expires_at, entered_by FROM evidence WHERE subject = $1 ORDER BY at, id`,
-		[]any{subject},
-		func(s scanner) error {
+		query: `SELECT id, subject, method, source, level, at, expires_at, entered_by FROM evidence WHERE subject = $1 ORDER BY at, id`,
+		args:  []any{subject},
+		scan: func(s scanner) error {
 			var e identity.Evidence
 			var at, expires int64
 			err := s.Scan(&e.ID, &e.Subject, &e.Method, &e.Source, &e.Level, &at, &expires, &e.By)
