@@ -54,38 +54,60 @@ func (t identityTx) scanSubject(s scanner) (sub identity.Subject, err error) {
 	return sub, err
 }
 
-func (t identityTx) Subject(id string) (identity.Subject, error) { return t.subject(id) }
-
-func (t identityTx) SubjectAndEvidence(id string) (identity.Subject, []identity.Evidence, error) {
-	var evidence []identity.Evidence
-	sub, err := t.subject(id, evidenceOf(id, &evidence))
-	return sub, evidence, err
+func (t identityTx) Subject(id string) (identity.Subject, error) {
+	var found person
+	return found.of(id, t.gather(t.subjectRow(id, &found), t.identifiersOf(id, &found)))
 }
 
-// subject reads a subject, along with more that is asked about it.
-func (t identityTx) subject(id string, more ...question) (identity.Subject, error) {
-	var found []identity.Subject
-	var identifiers []identity.Identifier
-	all := append([]question{
-		{query: subjectRow + ` WHERE id = $1`, args: []any{id}, scan: func(s scanner) error {
-			sub, err := t.scanSubject(s)
-			found = append(found, sub)
-			return err
-		}},
-		{query: identifiersRow + ` AND subject = $1 ` + identifiersOrder, args: []any{id}, scan: func(s scanner) error {
-			_, identifier, err := t.scanIdentifier(s)
-			identifiers = append(identifiers, identifier)
-			return err
-		}},
-	}, more...)
-	if err := t.gather(all...); err != nil {
+func (t identityTx) SubjectAndEvidence(id string) (identity.Subject, []identity.Evidence, error) {
+	if sub, evidence, ok := t.takeSubject(id); ok {
+		return sub, evidence, nil
+	}
+	var found person
+	sub, err := found.of(id, t.gather(t.subjectRow(id, &found), t.identifiersOf(id, &found), evidenceOf(id, &found.evidence)))
+	return sub, found.evidence, err
+}
+
+// person is a subject while it is read.
+type person struct {
+	row         *identity.Subject
+	identifiers []identity.Identifier
+	evidence    []identity.Evidence
+}
+
+func (p *person) of(id string, err error) (identity.Subject, error) {
+	if err != nil {
 		return identity.Subject{}, fmt.Errorf("read subject %s: %w", id, err)
 	}
-	if len(found) == 0 {
+	if p.row == nil {
 		return identity.Subject{}, identity.ErrUnknown.With("subject %q", id)
 	}
-	found[0].Identifiers = identifiers
-	return found[0], nil
+	p.row.Identifiers = p.identifiers
+	return *p.row, nil
+}
+
+func (t identityTx) subjectRow(id string, into *person) question {
+	return question{query: subjectRow + ` WHERE id = $1`, args: []any{id}, scan: t.readSubject(into)}
+}
+
+func (t identityTx) identifiersOf(id string, into *person) question {
+	return question{query: identifiersRow + ` AND subject = $1 ` + identifiersOrder, args: []any{id}, scan: t.readIdentifier(into)}
+}
+
+func (t identityTx) readSubject(into *person) func(scanner) error {
+	return func(s scanner) error {
+		sub, err := t.scanSubject(s)
+		into.row = &sub
+		return err
+	}
+}
+
+func (t identityTx) readIdentifier(into *person) func(scanner) error {
+	return func(s scanner) error {
+		_, id, err := t.scanIdentifier(s)
+		into.identifiers = append(into.identifiers, id)
+		return err
+	}
 }
 
 const (

@@ -14,18 +14,23 @@ func (t identityTx) Evidence(subject string) ([]identity.Evidence, error) {
 	return all, err
 }
 
+const (
+	evidenceRow   = `SELECT id, subject, method, source, level, at, expires_at, entered_by FROM evidence`
+	evidenceOrder = `ORDER BY at, id`
+)
+
 func evidenceOf(subject string, into *[]identity.Evidence) question {
-	return question{
-		query: `SELECT id, subject, method, source, level, at, expires_at, entered_by FROM evidence WHERE subject = $1 ORDER BY at, id`,
-		args:  []any{subject},
-		scan: func(s scanner) error {
-			var e identity.Evidence
-			var at, expires int64
-			err := s.Scan(&e.ID, &e.Subject, &e.Method, &e.Source, &e.Level, &at, &expires, &e.By)
-			e.At, e.Expires = fromMicros(at), fromMicros(expires)
-			*into = append(*into, e)
-			return err
-		},
+	return question{query: evidenceRow + ` WHERE subject = $1 ` + evidenceOrder, args: []any{subject}, scan: readEvidence(into)}
+}
+
+func readEvidence(into *[]identity.Evidence) func(scanner) error {
+	return func(s scanner) error {
+		var e identity.Evidence
+		var at, expires int64
+		err := s.Scan(&e.ID, &e.Subject, &e.Method, &e.Source, &e.Level, &at, &expires, &e.By)
+		e.At, e.Expires = fromMicros(at), fromMicros(expires)
+		*into = append(*into, e)
+		return err
 	}
 }
 

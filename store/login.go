@@ -156,6 +156,9 @@ func (t loginTx) SessionByHash(hash []byte) (login.Session, error) {
 }
 
 func (t loginTx) SessionByID(id string) (login.Session, error) {
+	if s, ok := t.takeSession(id); ok {
+		return s, nil
+	}
 	return t.session(`s.id = $1`, id)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hufu/identity"
+	"hufu/identity/login"
 	"hufu/internal/actor"
 	"hufu/oidc"
 )
@@ -157,24 +158,69 @@ func (t oidcTx) Grant(id string) (oidc.Grant, error) {
 	return g, missing(err, "grant "+id)
 }
 
+const tokenRow = `SELECT ` + grantColumns + `, k.scopes, k.issued_at, k.expires_at, k.used_at, ` + clientColumns + `
+	FROM oidc_token k JOIN oidc_grant g ON g.id = k.grant_id JOIN oidc_client c ON c.id = g.client WHERE k.hash = $1 AND k.kind = $2`
+
 func (t oidcTx) Token(kind oidc.TokenKind, hash []byte) (oidc.Token, oidc.Grant, oidc.ClientRecord, error) {
 	token := oidc.Token{Kind: kind, Hash: hash}
-	var scopes string
-	var issued, expires, used int64
-	var c clientScan
-	g, err := scanGrant(t.q.QueryRowContext(t.ctx, `SELECT `+grantColumns+`, k.scopes, k.issued_at, k.expires_at, k.used_at, `+clientColumns+`
-		FROM oidc_token k JOIN oidc_grant g ON g.id = k.grant_id JOIN oidc_client c ON c.id = g.client
-		WHERE k.hash = $1 AND k.kind = $2`, hash, string(kind)),
-		append([]any{&scopes, &issued, &expires, &used}, c.dest()...)...)
-	if err != nil {
-		return token, g, c.ClientRecord, missing(err, string(kind))
+	var grant oidc.Grant
+	var client oidc.ClientRecord
+	found := false
+	row := question{query: tokenRow, args: []any{hash, string(kind)}, scan: func(s scanner) (err error) {
+		var scopes string
+		var issued, expires, used int64
+		var c clientScan
+		if grant, err = scanGrant(s, append([]any{&scopes, &issued, &expires, &used}, c.dest()...)...); err != nil {
+			return err
+		}
+		if scopes != "" {
+			token.Scopes = strings.Fields(scopes)
+		}
+		token.Grant, token.Issued, token.Expires, token.Used = grant.ID, fromMicros(issued), fromMicros(expires), fromMicros(used)
+		found = true
+		client, err = c.record()
+		return err
+	}}
+	err := t.withStanding(kind, hash, row)
+	if err == nil && !found {
+		err = errNoRow
 	}
-	if scopes != "" {
-		token.Scopes = strings.Fields(scopes)
+	return token, grant, client, missing(err, string(kind))
+}
+
+// grantOfToken is behind the questions that withStanding asks along.
+const grantOfToken = `FROM oidc_token k JOIN oidc_grant g ON g.id = k.grant_id WHERE k.hash = $1 AND k.kind = $2`
+
+// withStanding asks for a token. Of an access token's request it reads session and person ahead.
+func (t oidcTx) withStanding(kind oidc.TokenKind, hash []byte, token question) error {
+	a := aheadOf(t.ctx)
+	if a == nil || kind != oidc.KindAccess || t.conn == nil || !t.readonly {
+		return t.gather(token)
 	}
-	token.Grant, token.Issued, token.Expires, token.Used = g.ID, fromMicros(issued), fromMicros(expires), fromMicros(used)
-	client, err := c.record()
-	return token, g, client, err
+	var session *login.Session
+	var who person
+	args := []any{hash, string(kind)}
+	people := identityTx{t.tx}
+	err := t.gather(token,
+		question{query: sessionRow + ` WHERE s.id = (SELECT g.session ` + grantOfToken + `)`, args: args, scan: func(r scanner) error {
+			s, err := loginTx{t.tx}.scanSession(r)
+			session = &s
+			return err
+		}},
+		question{query: subjectRow + ` WHERE id = (SELECT g.subject ` + grantOfToken + `)`, args: args, scan: people.readSubject(&who)},
+		question{
+			query: identifiersRow + ` AND subject = (SELECT g.subject ` + grantOfToken + `) ` + identifiersOrder,
+			args:  args, scan: people.readIdentifier(&who),
+		},
+		question{
+			query: evidenceRow + ` WHERE subject = (SELECT g.subject ` + grantOfToken + `) ` + evidenceOrder,
+			args:  args, scan: readEvidence(&who.evidence),
+		})
+	if err == nil && who.row != nil {
+		who.row.Identifiers = who.identifiers
+		a.put(session, who.row, who.evidence)
+	}
+	return err
 }
 
 func (t oidcTx) LiveGrants(subject string) ([]oidc.Grant, error) {

@@ -14,6 +14,7 @@ import (
 	"hufu/licence"
 	"hufu/oidc"
 	"hufu/sandbox"
+	"hufu/store"
 	"hufu/web"
 )
 
@@ -66,10 +67,10 @@ func (s *server) openEdges(ctx context.Context, _ openOptions) (err error) {
 // requestTime is the deadline of a request: what it still waits for then, a device or the database, is refused.
 const requestTime = time.Minute
 
-// bounded gives each request its deadline.
+// bounded gives each request its deadline, and lets it read ahead.
 func bounded(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+		ctx, cancel := context.WithTimeout(store.Ahead(r.Context()), requestTime)
 		defer cancel()
 		h.ServeHTTP(w, r.WithContext(ctx))
 	})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 )
 
 // place is where a server's configuration and data are; commands that open one share it.
@@ -54,6 +56,7 @@ func (c *serveCommand) Run(con *console) error {
 	if c.Quiet {
 		level = slog.LevelWarn
 	}
+	tuneMemory()
 	listener, err := listen(cfg)
 	if err != nil {
 		return err
@@ -96,4 +99,15 @@ func named(listen string, addr net.Addr) string {
 	}
 	_, port, _ = net.SplitHostPort(addr.String())
 	return net.JoinHostPort(host, port)
+}
+
+// heapGrowth is by how much of its size the heap grows before it is collected, in percent. A server's heap is small (tens of
+// megabytes) beside what machines have, and Go's own 100 spends a tenth of the processor on collecting it.
+const heapGrowth = 400
+
+// tuneMemory sets heapGrowth, unless the operator has said otherwise by GOGC.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGrowth)
+	}
 }
