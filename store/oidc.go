@@ -200,10 +200,10 @@ func (t oidcTx) withStanding(kind oidc.TokenKind, hash []byte, token question) e
 	var session *login.Session
 	var who person
 	args := []any{hash, string(kind)}
-	people := identityTx{t.tx}
+	people := identityTx(t)
 	err := t.gather(token,
 		question{query: sessionRow + ` WHERE s.id = (SELECT g.session ` + grantOfToken + `)`, args: args, scan: func(r scanner) error {
-			s, err := loginTx{t.tx}.scanSession(r)
+			s, err := loginTx(t).scanSession(r)
 			session = &s
 			return err
 		}},
