@@ -149,7 +149,7 @@ func (r *blockRun) block(k BlockedKey) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(all, r.a.isAuthority) { // what blocks it for ever, and revokes it, is not an officer's act
+	if r.a.ownKey(k) || slices.ContainsFunc(all, r.a.isAuthority) { // what blocks it for ever, and revokes it, is not an officer's act
 		if err := r.by.Require(actor.RoleSuperAdmin); err != nil {
 			return err
 		}
@@ -169,14 +169,26 @@ func (r *blockRun) block(k BlockedKey) error {
 			r.out.Certificates = append(r.out.Certificates, c)
 		}
 	}
-	if !r.revoke || len(all) == 0 {
+	if !r.revoke || k.Algorithm != HashSM3 {
 		return nil
 	}
 	e := ending{a: r.a, w: r.w, by: r.by, Ending: Ending{Reason: certs.ReasonKeyCompromise}, now: k.At}
 	if err := e.all(all, &r.ended); err != nil {
 		return err
 	}
+	if err := e.reserved(k.Hash, &r.ended); err != nil || len(all) == 0 {
+		return err
+	}
 	return e.obtained(all[0], &r.ended)
+}
+
+// ownKey tells whether a name is that of one of our authorities' keys, by either hash.
+func (a *Authority) ownKey(k BlockedKey) bool {
+	names, chain := a.Issuers()
+	return slices.ContainsFunc(names, func(name string) bool {
+		sm3, sha := gm.SM3(chain[name].RawSPKI), sha256.Sum256(chain[name].RawSPKI)
+		return slices.Equal(k.Hash, sm3[:]) || slices.Equal(k.Hash, sha[:])
+	})
 }
 
 func recordBlock(w W, by actor.Actor, k BlockedKey) error {

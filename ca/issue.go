@@ -307,6 +307,9 @@ func (a *Authority) voidEarlier(w W, i *issuance) error {
 
 // endIssuance is commit 2 of an issuance.
 func (a *Authority) endIssuance(w *together, i *issuance, done Application) error {
+	if err := a.vouched(w, i.app); err != nil {
+		return err
+	}
 	for _, s := range i.made {
 		if err := a.finish(w, i.by, s); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"slices"
@@ -100,4 +101,57 @@ func (e ending) take(c, under Record, out *Ended) error {
 // named tells whether a serial is among those that were left alone.
 func (o *Ended) named(serial []byte) bool {
 	return slices.ContainsFunc(o.Also, func(r Related) bool { return slices.Equal(r.Serial, serial) })
+}
+
+// authorised refuses an application that rests on a certificate which is not in force any more: whoever stole it may have asked
+// before it was revoked. Where an officer has looked, a suspended one does.
+func (a *Authority) authorised(ctx context.Context, app Application) error {
+	if app.Authorised == "" || app.Authorised == app.Replaces {
+		return nil
+	}
+	serial, err := parseSerial(app.Authorised)
+	if err != nil {
+		return err
+	}
+	var status *Revocation
+	err = a.Store.View(ctx, func(r R) error {
+		c, err := r.CertificateBySerial(serial)
+		if err != nil {
+			return err
+		}
+		found, err := r.Revocation(c.Issuer, c.Serial)
+		if isUnknown(err) {
+			return nil
+		}
+		status = &found
+		return err
+	})
+	if err == nil && status != nil && (len(app.Checkers) == 0 || !status.Held()) {
+		err = ErrRevoked.With("certificate %s, with which application %s was made, is not in force any more", app.Authorised, app.ID)
+	}
+	return err
+}
+
+// vouched locks the key of the certificate that authorised an application, in the transaction that issues, unless the key is lost: a
+// revocation that comes later finds what was issued (obtained), one that came before is found here.
+func (a *Authority) vouched(w W, app Application) error {
+	if app.Authorised == "" {
+		return nil
+	}
+	serial, err := parseSerial(app.Authorised)
+	if err != nil {
+		return err
+	}
+	c, err := w.CertificateBySerial(serial)
+	if err != nil {
+		return err
+	}
+	k, err := w.Key(c.SPKI, nil)
+	if err != nil {
+		return err
+	}
+	if k.Owner == nil || !k.Owner.Blocked.IsZero() {
+		return ErrRevoked.With("the key of certificate %s, with which application %s was made, is lost", app.Authorised, app.ID)
+	}
+	return w.ClaimKey(c.SPKI, *k.Owner)
 }

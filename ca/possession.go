@@ -81,7 +81,10 @@ func (a *Authority) EndByKey(ctx context.Context, by actor.Actor, report KeyRepo
 		if err != nil {
 			return err
 		}
-		return e.all(all, &out)
+		if err := e.all(all, &out); err != nil {
+			return err
+		}
+		return e.reserved(c.SPKI, &out)
 	})
 	if err != nil {
 		return Ended{}, err

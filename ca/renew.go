@@ -260,32 +260,3 @@ func (a *Authority) replaces(ctx context.Context, app Application, successor *pr
 	}
 	return nil
 }
-
-// authorised refuses an application that rests on a certificate which is not in force any more: whoever stole it may have asked
-// before it was revoked. Where an officer has looked, a suspended one does.
-func (a *Authority) authorised(ctx context.Context, app Application) error {
-	if app.Authorised == "" || app.Authorised == app.Replaces {
-		return nil
-	}
-	serial, err := parseSerial(app.Authorised)
-	if err != nil {
-		return err
-	}
-	var status *Revocation
-	err = a.Store.View(ctx, func(r R) error {
-		c, err := r.CertificateBySerial(serial)
-		if err != nil {
-			return err
-		}
-		found, err := r.Revocation(c.Issuer, c.Serial)
-		if isUnknown(err) {
-			return nil
-		}
-		status = &found
-		return err
-	})
-	if err == nil && status != nil && (len(app.Checkers) == 0 || !status.Held()) {
-		err = ErrRevoked.With("certificate %s, with which application %s was made, is not in force any more", app.Authorised, app.ID)
-	}
-	return err
-}
