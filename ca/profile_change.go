@@ -124,7 +124,14 @@ func (a *Authority) ImportProfile(ctx context.Context, by actor.Actor, in Profil
 	if err != nil {
 		return ProfileReview{}, err
 	}
-	if err := a.guard(p); err != nil {
+	var known []ProfileVersion
+	if err := a.Store.View(ctx, func(r R) (err error) {
+		known, err = r.ProfileVersions(p.Name)
+		return err
+	}); err != nil {
+		return ProfileReview{}, err
+	}
+	if err := a.guard(p, known); err != nil {
 		return ProfileReview{}, err
 	}
 	var review ProfileReview
@@ -166,26 +173,6 @@ func (a *Authority) ImportProfile(ctx context.Context, by actor.Actor, in Profil
 	return review, err
 }
 
-// guard refuses a text that would put a profile to another use than it has: the program and other services rely on what
-// is issued under its name.
-func (a *Authority) guard(p *Profile) error {
-	if old := a.profile(p.Name); old != nil {
-		systems := slices.Equal(old.Apply, []string{ApplyBySystem})
-		switch {
-		case p.Holder != old.Holder || p.Issuer != old.Issuer || (p.KeyFrom == keyFromKMC) != (old.KeyFrom == keyFromKMC):
-			return ErrProfileGuard.With("holder, issuer or key_from of %q", p.Name)
-		case systems && !slices.Equal(p.Apply, old.Apply):
-			return ErrProfileGuard.With("%q is applied for by the system alone", p.Name)
-		}
-	} else if p.Holder == HolderAuthority || p.Holder == HolderService {
-		return ErrProfileGuard.With("profiles of authorities and services come with the program")
-	}
-	if err := p.fits(a.profile(p.Pair)); err != nil {
-		return wrongProfile("%w", err)
-	}
-	return nil
-}
-
 // PublishProfile puts a proposed version in force. Who proposed it may not; business and super administrators may.
 func (a *Authority) PublishProfile(ctx context.Context, by actor.Actor, name string, version int) (ProfileVersion, error) {
 	return a.moveProfile(ctx, by, profileID{name, version}, func(v *ProfileVersion, known []ProfileVersion) (string, error) {
@@ -203,7 +190,7 @@ func (a *Authority) PublishProfile(ctx context.Context, by actor.Actor, name str
 			return "", err
 		}
 		v.State, v.Published = ProfilePublished, true
-		return "profile.publish", a.guard(p)
+		return "profile.publish", a.guard(p, known)
 	})
 }
 

@@ -255,6 +255,34 @@ func TestANewVersionDoesNotOpenWhatTheSystemAppliesFor(t *testing.T) {
 	})
 }
 
+// One super administrator stops an authority's profile; two bring it back, under the use that it had and no other.
+func TestTwoBringBackAWithdrawnProfile(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		wider := [][]byte{w.edited("issuing", "apply: [system]", "apply: [registrar]"), w.edited("person-sign", "holder: person", "holder: official")}
+		for _, name := range []string{"issuing", "person-sign"} {
+			if _, err := w.WithdrawProfile(ctx, superAdmin, name, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, opened := range wider {
+			if _, err := w.ImportProfile(ctx, profileMaker, ca.ProfileImport{Text: opened}); !errors.Is(err, ca.ErrProfileGuard) {
+				t.Errorf("opened after it was withdrawn: %v", err)
+			}
+		}
+		review, err := w.ImportProfile(ctx, profileMaker, ca.ProfileImport{Text: []byte(w.Profiles["issuing"].Text())})
+		if err != nil || review.Version.Version != 2 {
+			t.Fatalf("version %d, %v", review.Version.Version, err)
+		}
+		if _, err := w.PublishProfile(ctx, profileMaker, "issuing", 2); !errors.Is(err, actor.ErrSameActor) {
+			t.Errorf("one alone brings it back: %v", err)
+		}
+		if _, err := w.PublishProfile(ctx, profileChecker, "issuing", 2); err != nil || w.ProfilesInForce()["issuing"] == nil {
+			t.Errorf("two do not bring it back: %v", err)
+		}
+	})
+}
+
 func TestADamagedVersionIsNotInForce(t *testing.T) {
 	eachSeeded(t, func(t *testing.T, w *world) {
 		err := w.db.CA().Update(t.Context(), func(tx ca.W) error { // as one would who has the database
