@@ -44,6 +44,8 @@ var (
 		"The certificate is already revoked.", "证书已被吊销。")
 	ErrReason = fault.New(fault.Invalid, "ca.reason",
 		"Give one of the reasons that a certificate can be revoked for.", "请从可选的吊销原因中选择一个。")
+	ErrObtained = fault.New(fault.Invalid, "ca.obtained-reason",
+		"What was obtained with a key is revoked along only when that key is compromised. Give the reason keyCompromise, or leave it alone.", "仅在密钥泄露时才一并吊销凭该密钥取得的证书。请改用原因 keyCompromise，或不作此要求。")
 	ErrIssuer = fault.New(fault.Unavailable, "ca.issuer",
 		"The issuing authority cannot sign now. Try again later; your application is kept.", "签发机构暂时无法签名，请稍后再试；您的申请已保留。")
 	ErrNoIssuer = fault.New(fault.Conflict, "ca.no-issuer",

@@ -141,7 +141,7 @@ func (m Mass) check(now time.Time) error {
 	if len(m.Keys) > 0 {
 		return nil
 	}
-	return Ending{Reason: m.Reason, Invalid: m.Invalid}.check(now)
+	return Ending{Reason: m.Reason, Invalid: m.Invalid, Obtained: m.Obtained}.check(now)
 }
 
 // runMass revokes in the caller's transaction. What is revoked or has ended already is passed over.

@@ -42,6 +42,9 @@ func TestOneOfficerRevokesFewAlone(t *testing.T) {
 			t.Errorf("the third within an hour: %v", err)
 		}
 		w.must(alone(w.citizen, 2)) // the holder has no bound
+		if _, err := a.End(ctx, officer, ca.Ending{Serial: serialOf(t, apps[3]), Reason: certs.ReasonSuperseded, Obtained: true}); !errors.Is(err, ca.ErrObtained) {
+			t.Errorf("what was obtained with a key that nobody lost: %v", err)
+		}
 		many := ca.Blocking{Keys: keys[3:], Note: "x", Revoke: true, DryRun: true}
 		if dry, err := a.BlockKeys(ctx, second, many); err != nil || !dry.Second {
 			t.Errorf("the dry run does not tell that it takes two: %+v %v", dry, err)

@@ -89,10 +89,13 @@ func (a *Authority) End(ctx context.Context, by actor.Actor, e Ending) (Ended, e
 	return out, nil
 }
 
-// check refuses a reason that is none to revoke for, and an invalidity date in the future.
+// check refuses a reason that is none to revoke for, or not for what is asked along, and an invalidity date in the future.
 func (e Ending) check(now time.Time) error {
 	if !e.Reason.Valid() || e.Reason == certs.ReasonRemoveFromCRL || e.Reason == certs.ReasonCertificateHold {
 		return ErrReason.With("reason %d", e.Reason)
+	}
+	if e.Obtained && !lost(e.Reason) {
+		return ErrObtained.With("reason %s", e.Reason)
 	}
 	if e.Invalid.After(now) {
 		return ErrReason.With("invalidity date %s is in the future", e.Invalid.Format(time.RFC3339))

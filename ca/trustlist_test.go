@@ -281,6 +281,12 @@ func TestTwoProposalsAboutOneEntry(t *testing.T) {
 		if _, err := w.ProposeTrust(ctx, business, []ca.TrustChange{put(same)}, "x"); !errors.Is(err, ca.ErrTrustEntry) {
 			t.Errorf("one certificate in two entries: %v", err)
 		}
+		if _, err := w.ProposeTrust(ctx, business, []ca.TrustChange{put(one)}, "x"); !errors.Is(err, ca.ErrTrustSame) {
+			t.Errorf("what stands there already: %v", err)
+		}
+		if _, err := w.ProposeTrust(ctx, business, []ca.TrustChange{{Remove: "nobody"}}, "x"); !errors.Is(err, ca.ErrTrustNoEntry) {
+			t.Errorf("an entry that is not there is removed: %v", err)
+		}
 	})
 }
 

@@ -8,8 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"hufu/ca"
 	"hufu/certs/bundle"
-	"hufu/internal/fault"
 )
 
 // trustCommands are about the trust list (信任清单), by the API of a running server.
@@ -74,9 +74,6 @@ type trustShowCommand struct {
 	ID string `arg:"" help:"Of the entry."`
 }
 
-var errNoEntry = fault.New(fault.NotFound, "ca.no-entry",
-	"The trust list has no entry of this id. See hufu ca trust list.", "信任清单中没有该条目。请用 hufu ca trust list 查看。")
-
 func (c *trustShowCommand) Run(con *console) error {
 	s, err := c.open()
 	if err != nil {
@@ -91,7 +88,7 @@ func (c *trustShowCommand) Run(con *console) error {
 			return printJSON(con.out, e)
 		}
 	}
-	return errNoEntry.With("%q", c.ID)
+	return ca.ErrTrustNoEntry.With("%q", c.ID)
 }
 
 type trustVersions struct {
@@ -162,6 +159,9 @@ type trustReviewCommand struct {
 }
 
 func (c *trustReviewCommand) Run(con *console) error {
+	if c.ID == "" && (c.Approve || c.Reject != "") {
+		return errDecideWhich
+	}
 	if c.ID == "" {
 		return listMotions(con, c.remote, trustPath+"/proposals", c.JSON)
 	}

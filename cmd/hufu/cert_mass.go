@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"text/tabwriter"
 	"time"
+
+	"hufu/internal/fault"
 )
 
 const massPath = "/api/v1/mass-revocations"
@@ -63,12 +65,23 @@ type certMassCommand struct {
 	JSON    bool   `help:"Print JSON."`
 }
 
+var (
+	errDecideWhich = fault.New(fault.Invalid, "decide.which",
+		"Name what you decide on: without --approve and --reject the same command lists what waits.", "请指明要审核的事项：不带 --approve 和 --reject 执行同一命令可列出待审事项。")
+	errNoMass = fault.New(fault.NotFound, "cert.no-mass",
+		"There is no mass revocation of this id. See hufu cert mass.", "没有该批量吊销。请用 hufu cert mass 查看。")
+)
+
 func (c *certMassCommand) Run(con *console) error {
+	deciding := c.Approve || c.Reject != ""
+	if deciding && c.ID == "" {
+		return errDecideWhich
+	}
 	s, err := c.open()
 	if err != nil {
 		return err
 	}
-	if c.ID != "" && (c.Approve || c.Reject != "") {
+	if deciding {
 		return c.decide(con, s)
 	}
 	var all items[massRevocation]
@@ -77,6 +90,9 @@ func (c *certMassCommand) Run(con *console) error {
 	}
 	if c.ID != "" {
 		all.Items = slices.DeleteFunc(all.Items, func(m massRevocation) bool { return m.ID != c.ID })
+		if len(all.Items) == 0 {
+			return errNoMass.With("%q", c.ID)
+		}
 	}
 	if c.JSON {
 		return printJSON(con.out, all.Items)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,6 +49,10 @@ var (
 	errRevokeWhich = fault.New(fault.Invalid, "cert.revoke-which",
 		"Name serial numbers, a file of them with --list, or a search by --holder, --profile, --issuer, --from, --to.",
 		"请给出证书序列号、--list 列表文件，或用 --holder、--profile、--issuer、--from、--to 指定范围。")
+	errRevokeLost = fault.New(fault.Invalid, "cert.revoke-lost",
+		"--lost names one certificate, which is revoked at once: give it without serial numbers, --list, a search or --propose.", "--lost 只指定一张证书并立即吊销，不能与序列号、--list、查询条件或 --propose 同用。请分开执行。")
+	errCertFile = fault.New(fault.Invalid, "cert.file",
+		"The file cannot be used. Name a readable file in PEM with a certificate, or where a key is named a request or a public key.", "无法使用该文件。请指定可读的 PEM 文件：证书；指明密钥时也可以是证书请求或公钥。")
 	errRevokeYes = fault.New(fault.Invalid, "cert.revoke-yes",
 		"This revokes many certificates for ever. Try with --dry-run first, then give --yes.", "此操作将永久吊销多张证书。请先用 --dry-run 试行，再加 --yes 执行。")
 	errRevokeSome = fault.New(fault.Conflict, "cert.revoke-some",
@@ -160,137 +163,42 @@ func (c *certRevokeCommand) all(con *console, s *session, serials []string) erro
 
 // lost revokes a certificate that is presented, whether the record knows it or not.
 func (c *certRevokeCommand) lost(con *console, s *session, others []string) error {
-	if len(others) > 0 {
-		return errRevokeWhich.With("--lost names one certificate, and so do the serial numbers")
+	if len(others) > 0 || c.Propose != "" {
+		return errRevokeLost
 	}
-	text, err := readSmall(c.Lost)
+	text, serial, err := certificateIn(c.Lost)
 	if err != nil {
-		return err
+		return errCertFile.With("%s: %w", c.Lost, err)
 	}
-	der, err := certs.DecodePEM(text, "CERTIFICATE")
-	if err != nil {
-		return err
-	}
-	cert, err := certs.ParseLenient(der)
-	if err != nil {
-		return err
-	}
-	body := map[string]any{"reason": c.Reason, "dry_run": c.DryRun, "certificate": string(text)}
+	body := map[string]any{"reason": c.Reason, "pair": c.Pair, "obtained": c.Obtained, "dry_run": c.DryRun, "certificate": string(text)}
 	if !c.Invalid.IsZero() {
 		body["invalid_since"] = c.Invalid.UTC()
 	}
 	var out revokedCertificates
-	if err := s.ask(con.ctx, http.MethodPost, certificatesPath+"/"+cert.SerialHex()+"/revocation", body, &out); err != nil {
+	if err := s.ask(con.ctx, http.MethodPost, certificatesPath+"/"+serial+"/revocation", body, &out); err != nil {
 		return err
 	}
 	return out.print(con, c.DryRun)
+}
+
+// certificateIn reads a certificate in PEM, and tells its serial number.
+func certificateIn(file string) (text []byte, serial string, err error) {
+	if text, err = readSmall(file); err != nil {
+		return nil, "", err
+	}
+	der, err := certs.DecodePEM(text, "CERTIFICATE")
+	if err != nil {
+		return nil, "", err
+	}
+	cert, err := certs.ParseLenient(der)
+	if err != nil {
+		return nil, "", err
+	}
+	return text, cert.SerialHex(), nil
 }
 
 // isRevoked tells the server's refusal of a second revocation.
 func isRevoked(err error) bool {
 	said, ok := errors.AsType[*fault.Error](err)
 	return ok && said.Code == "ca.revoked"
-}
-
-type certBlockKeyCommand struct {
-	remote
-	File    []string `arg:"" optional:"" help:"Certificates, requests or public keys, PEM." type:"existingfile"`
-	SM3     []string `name:"sm3" help:"SM3 of a SubjectPublicKeyInfo, hexadecimal." placeholder:"HASH"`
-	SHA256  string   `name:"sha256" help:"File with the SHA-256 of a weak key a line, as published lists have it." type:"existingfile" placeholder:"FILE"`
-	Note    string   `required:"" help:"Where that is known from."`
-	Revoke  bool     `help:"Revoke the certificates of these keys too."`
-	Propose string   `help:"Propose to block them and to revoke their certificates, 1000 keys at a time, for this reason; another officer decides." placeholder:"TEXT"`
-	DryRun  bool     `help:"Tell what would happen; change nothing."`
-}
-
-func (c *certBlockKeyCommand) Run(con *console) error {
-	s, err := c.open()
-	if err != nil {
-		return err
-	}
-	keys, err := c.keys()
-	if err != nil {
-		return err
-	}
-	if c.Propose != "" && !c.DryRun {
-		return inParts(keys, func(part []map[string]any) error {
-			return proposeMass(con, s, map[string]any{"keys": part, "note": c.Note, "listed": c.SHA256 != "", "reason": c.Propose})
-		})
-	}
-	total, blocked, done := len(keys), 0, "has such a key / 使用该密钥"
-	if c.Revoke && !c.DryRun {
-		done = "had such a key and is revoked / 使用该密钥，已吊销"
-	}
-	for len(keys) > 0 {
-		part := keys[:min(1000, len(keys))]
-		keys = keys[len(part):]
-		var out struct {
-			New          int
-			Certificates []string
-		}
-		if err := s.ask(con.ctx, http.MethodPost, "/api/v1/blocked-keys", map[string]any{
-			"keys": part, "note": c.Note, "listed": c.SHA256 != "", "revoke": c.Revoke, "dry_run": c.DryRun,
-		}, &out); err != nil {
-			return err
-		}
-		blocked += out.New
-		for _, serial := range out.Certificates {
-			fmt.Fprintf(con.out, "certificate %s %s\n", serial, done)
-		}
-	}
-	_, err = fmt.Fprintf(con.out, "%d keys, %d of them new / 共 %[1]d 个密钥，新增 %[2]d 个\n", total, blocked)
-	return err
-}
-
-func (c *certBlockKeyCommand) keys() (keys []map[string]any, err error) {
-	for _, file := range c.File {
-		text, err := readSmall(file)
-		if err != nil {
-			return nil, err
-		}
-		spki, err := publicKeyIn(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		keys = append(keys, map[string]any{"spki": spki})
-	}
-	for _, hash := range c.SM3 {
-		keys = append(keys, map[string]any{"hash": hash, "algorithm": "sm3"})
-	}
-	if c.SHA256 == "" {
-		return keys, nil
-	}
-	text, err := os.ReadFile(c.SHA256)
-	if err != nil {
-		return nil, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
-			continue
-		}
-		if hash, err := hex.DecodeString(line); err != nil || len(hash) != 32 {
-			return nil, errUsage.With("%s: %q is no SHA-256", c.SHA256, line)
-		}
-		keys = append(keys, map[string]any{"hash": line, "algorithm": "sha256"})
-	}
-	return keys, nil
-}
-
-// publicKeyIn returns the SubjectPublicKeyInfo of a certificate, a request or a public key in PEM.
-func publicKeyIn(text []byte) ([]byte, error) {
-	if der, err := certs.DecodePEM(text, "CERTIFICATE"); err == nil {
-		c, err := certs.Parse(der)
-		if err != nil {
-			return nil, err
-		}
-		return c.RawSPKI, nil
-	}
-	if der, err := certs.DecodePEM(text, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"); err == nil {
-		r, err := certs.ParseRequest(der)
-		if err != nil {
-			return nil, err
-		}
-		return r.RawSPKI, nil
-	}
-	return certs.DecodePEM(text, "PUBLIC KEY")
 }
