@@ -103,7 +103,9 @@ const auditColumns = `id, at, action, object_kind, object_id, actor, subject, le
 
 func (t auditTx) AddRow(r audit.Row) error {
 	return t.later(statement{
-		query:  `INSERT INTO audit_entry (` + auditColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL)`,
+		query: `INSERT INTO audit_entry (` + auditColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL)`,
+		many: `INSERT INTO audit_entry (` + auditColumns + `) SELECT *, NULL
+			FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[], $10::bytea[])`,
 		args:   []any{r.ID, micros(r.At), r.Action, r.Object.Kind, r.Object.ID, r.Actor, r.Subject, r.Leaf, r.Sealed, r.Tag},
 		failed: func(err error) error { return fmt.Errorf("record %s: %w", r.Action, err) },
 	})

@@ -147,9 +147,15 @@ func (t caTx) AddCertificate(r ca.Record) error {
 	status := statement{
 		query: `INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		many: `INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at) SELECT *
+			FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])`,
 		args: []any{r.Serial, r.Issuer, r.Application, r.Profile, r.Holder, r.SPKI, micros(r.NotBefore), micros(r.NotAfter), r.Shard, micros(r.IssuedAt)},
 	}
-	octets := statement{query: `INSERT INTO ca_certificate_der (serial, der) VALUES ($1, $2)`, args: []any{r.Serial, r.DER}}
+	octets := statement{
+		query: `INSERT INTO ca_certificate_der (serial, der) VALUES ($1, $2)`,
+		many:  `INSERT INTO ca_certificate_der (serial, der) SELECT * FROM unnest($1::bytea[], $2::bytea[])`,
+		args:  []any{r.Serial, r.DER},
+	}
 	for _, s := range []statement{ended, status, octets} {
 		if err := t.later(s); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 // statement is a change that waits for its transaction to send it.
 type statement struct {
 	query  string
+	many   string // the same for several: each argument a list; PostgreSQL's alone, "" where each is sent by itself
 	args   []any
 	none   func() error          // what it means that no row was changed; nil: nothing
 	failed func(err error) error // what a failure of the statement means; nil: itself
@@ -105,7 +106,7 @@ func (t *tx) flush() error {
 
 // sendWaiting sends the changes that wait, and if so asked the commit right behind them, in one round trip.
 func (t *tx) sendWaiting(commit bool) error {
-	all := t.waiting
+	all := merged(t.waiting)
 	t.waiting = nil
 	batch := &pgx.Batch{}
 	for _, s := range all {
@@ -130,6 +131,59 @@ func (t *tx) sendWaiting(commit bool) error {
 		}
 		return err
 	})
+}
+
+// merged puts changes that can be sent as one in the place of the first of them.
+func merged(waiting []statement) []statement {
+	same, sent := map[string][]statement{}, map[string]bool{}
+	for _, s := range waiting {
+		same[s.many] = append(same[s.many], s)
+	}
+	var all []statement
+	for _, s := range waiting {
+		if sent[s.many] {
+			continue
+		}
+		if s.many != "" && len(same[s.many]) > 1 {
+			if args, ok := lists(same[s.many]); ok {
+				sent[s.many], s = true, statement{query: s.many, args: args, failed: s.failed}
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// lists returns the arguments of statements as a list for each place; not ok when one has another type there.
+func lists(same []statement) (all []any, ok bool) {
+	all, ok = make([]any, len(same[0].args)), true
+	for place := 0; ok && place < len(all); place++ {
+		switch same[0].args[place].(type) {
+		case string:
+			all[place], ok = listAt[string](same, place)
+		case []byte:
+			all[place], ok = listAt[[]byte](same, place)
+		case int:
+			all[place], ok = listAt[int](same, place)
+		case int64:
+			all[place], ok = listAt[int64](same, place)
+		default:
+			ok = false
+		}
+	}
+	return all, ok
+}
+
+func listAt[T any](same []statement, place int) ([]T, bool) {
+	all := make([]T, len(same))
+	for i, s := range same {
+		v, ok := s.args[place].(T)
+		if !ok {
+			return nil, false
+		}
+		all[i] = v
+	}
+	return all, true
 }
 
 var errRolledBack = errors.New("a statement had failed, so the database rolled back")
