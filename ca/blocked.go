@@ -2,7 +2,6 @@ package ca
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"slices"
 	"time"
@@ -221,8 +220,8 @@ func keyNotBlocked(r R, spki []byte) error {
 
 // keyState is keyNotBlocked that tells whose key it is.
 func keyState(r R, spki []byte) (*KeyOwner, error) {
-	sm3, sha := gm.SM3(spki), sha256.Sum256(spki)
-	k, err := r.Key(sm3[:], sha[:])
+	hashes := foreseen(spki)
+	k, err := r.Key(hashes.SM3, hashes.SHA256)
 	if err == nil && k.Block != nil {
 		err = ErrBlocked.With("key %x, %s since %s", k.Block.Hash, k.Block.Source, k.Block.At.Format(time.RFC3339))
 	}

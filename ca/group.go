@@ -30,10 +30,16 @@ type together struct {
 // share is what somebody wants to be committed along with what others want. It may run more than once.
 type share func(w *together) error
 
+// piece is a share with what is asked before it: who is refused there has changed nothing, so that the others go on without.
+type piece struct {
+	ask share // reads; may be nil
+	do  share
+}
+
 type member struct {
 	ctx  context.Context
 	late bool // runs although its caller has given up
-	f    share
+	piece
 	done chan error // holds one
 }
 
@@ -67,10 +73,10 @@ func (g *group) stir() {
 	}
 }
 
-// do has f committed, together with what others want, for somebody who was announced. It returns when that is durable, or
-// when ctx ends: then nobody knows, but that f never begins any more, unless it is to run late.
-func (g *group) do(ctx context.Context, late bool, f share) error {
-	m := &member{ctx: ctx, late: late, f: f, done: make(chan error, 1)}
+// do has a piece committed, together with what others want, for somebody who was announced. It returns when that is durable, or
+// when ctx ends: then nobody knows, but that it never begins any more, unless it is to run late.
+func (g *group) do(ctx context.Context, late bool, p piece) error {
+	m := &member{ctx: ctx, late: late, piece: p, done: make(chan error, 1)}
 	g.mu.Lock()
 	g.coming--
 	g.waiting = append(g.waiting, m)
@@ -144,38 +150,63 @@ func (g *group) commit(all []*member) {
 	if len(live) == 0 {
 		return
 	}
-	err := g.transact(live)
-	if err == nil || len(live) == 1 {
-		for _, m := range live {
+	refused, err := g.transact(live)
+	var again []*member
+	for _, m := range live {
+		switch why := refused[m]; {
+		case err == nil:
+			m.done <- why
+		case len(live) == 1:
 			m.done <- err
+		default:
+			again = append(again, m)
 		}
-		return
 	}
 	var alone sync.WaitGroup
-	for _, m := range live {
-		alone.Go(func() { m.done <- g.transact([]*member{m}) })
+	for _, m := range again {
+		alone.Go(func() {
+			refused, err := g.transact([]*member{m})
+			if err == nil {
+				err = refused[m]
+			}
+			m.done <- err
+		})
 	}
 	alone.Wait()
 }
 
-func (g *group) transact(all []*member) (err error) {
+// transact runs the members in one transaction. Those that were refused before they changed anything come with the reason.
+func (g *group) transact(all []*member) (refused map[*member]error, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(all[0].ctx), groupTime)
 	defer cancel()
 	for _, m := range all[1:] {
-		ctx = audit.Foresee(ctx, audit.Foreseen(m.ctx)...)
+		ctx = foresee(audit.Foresee(ctx, audit.Foreseen(m.ctx)...), ForeseenKeys(m.ctx)...)
 	}
 	defer func() {
 		if v := recover(); v != nil { // nobody stands above this goroutine
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return g.store.Update(ctx, func(w W) error {
+	err = g.store.Update(ctx, func(w W) error {
 		t := &together{W: w, above: map[string][]Named{}}
+		refused = map[*member]error{}
 		for _, m := range all {
-			if err := m.f(t); err != nil {
+			if m.ask == nil {
+				continue
+			}
+			if err := m.ask(t); err != nil {
+				refused[m] = err
+			}
+		}
+		for _, m := range all {
+			if refused[m] != nil {
+				continue
+			}
+			if err := m.do(t); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	return refused, err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hufu/ca"
+	"hufu/certs"
 	"hufu/internal/actor"
 	"hufu/internal/fault"
 )
@@ -102,6 +103,47 @@ func TestOneFailureDoesNotFailItsNeighbours(t *testing.T) {
 		if (results[0] == nil) == (results[1] == nil) || !errors.Is(errors.Join(results...), ca.ErrKeyUsed) {
 			t.Errorf("one key for two holders: %v", results)
 		}
+	})
+}
+
+// Who is refused for a blocked key costs those in the same commits nothing: no transaction is run again.
+func TestARefusalDoesNotCostItsNeighbours(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		const n = 16
+		requests, errs := make([]ca.Request, 2*n), make([]error, 2*n)
+		var blocked []ca.KeyName
+		for i := range requests {
+			_, csr := newCSR(t)
+			requests[i] = enrolRequest(csr, "")
+			if i%2 == 0 {
+				continue
+			}
+			blocked = append(blocked, ca.KeyName{Hash: sha256Sum(must(certs.ParseRequest(csr)).RawSPKI), Algorithm: ca.HashSHA256})
+		}
+		if _, err := w.BlockKeys(t.Context(), officer, ca.Blocking{Note: "n", Listed: true, Keys: blocked}); err != nil {
+			t.Fatal(err)
+		}
+		w.store.failAt(0, false)
+		w.store.mu.Lock()
+		before := w.store.left
+		w.store.mu.Unlock()
+		var all sync.WaitGroup
+		for i, q := range requests {
+			all.Go(func() { _, errs[i] = w.Enrol(t.Context(), system, q) })
+		}
+		all.Wait()
+		for i, err := range errs {
+			if i%2 == 0 && err != nil || i%2 == 1 && !errors.Is(err, ca.ErrBlocked) {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		w.store.mu.Lock()
+		updates := before - w.store.left
+		w.store.mu.Unlock()
+		if updates >= 3*n {
+			t.Errorf("%d transactions for %d issuances and as many refusals", updates, n)
+		}
+		settled(t, w)
 	})
 }
 

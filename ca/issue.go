@@ -225,6 +225,7 @@ type issuance struct {
 	parent   *issuer
 	ready    []*prepared // the holder's own certificate first
 	envelope []byte
+	ask      share // before anything is stored
 	store    share // stores the application along with the reservation, where it is new
 	made     []*signed
 	voided   []Reservation // of an earlier try
@@ -236,7 +237,8 @@ func (a *Authority) carryOut(ctx context.Context, p *passage, i *issuance) error
 	if err != nil {
 		return err
 	}
-	if err := p.reserve(ctx, func(w *together) error { return a.beginIssuance(w, i) }); err != nil {
+	begin := piece{ask: i.ask, do: func(w *together) error { return a.beginIssuance(w, i) }}
+	if err := p.reserve(ctx, begin); err != nil {
 		return fmt.Errorf("reserve serial: %w", err)
 	}
 	for _, r := range i.voided {

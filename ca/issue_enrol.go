@@ -66,8 +66,14 @@ func (a *Authority) certifyNew(ctx context.Context, profile *Profile, i *issuanc
 	if err != nil {
 		return err
 	}
-	if err := a.Store.Look(ctx, func(r R) error { return keyFreeFor(r, profile, i.app, ready.asked.RawSPKI) }); err != nil {
-		return err
+	i.ask = func(w *together) error { return keyFreeFor(w, profile, i.app, ready.asked.RawSPKI) }
+	if profile.Pair != "" { // before a pair of keys is taken from the centre
+		i.ask = nil
+		if err := a.Store.Look(ctx, func(r R) error { return keyFreeFor(r, profile, i.app, ready.asked.RawSPKI) }); err != nil {
+			return err
+		}
+	} else {
+		ctx = foresee(ctx, foreseen(ready.asked.RawSPKI))
 	}
 	i.store = func(w *together) error {
 		if err := roomFor(w, i.by, i.app); err != nil {
@@ -79,7 +85,7 @@ func (a *Authority) certifyNew(ctx context.Context, profile *Profile, i *issuanc
 		return record(w, i.by, "application.submit", i.app, i.app.At)
 	}
 	if i.app.State != Approved {
-		return p.reserve(ctx, i.store)
+		return p.reserve(ctx, piece{i.ask, i.store})
 	}
 	if mine, err := a.flow.claim(ctx, i.app.ID); err != nil || !mine {
 		return ErrState.With("application %s: %w", i.app.ID, err) // nobody else has heard of it

@@ -48,7 +48,7 @@ func (p *passage) leave() {
 }
 
 // reserve makes commit 1. Whoever gives up before it has begun leaves nothing behind.
-func (p *passage) reserve(ctx context.Context, f share) error {
+func (p *passage) reserve(ctx context.Context, f piece) error {
 	p.next = nil
 	if err := p.first.do(ctx, false, f); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (p *passage) reserve(ctx context.Context, f share) error {
 // finish makes commit 2, also when the caller gives up: what was signed is to be kept.
 func (p *passage) finish(ctx context.Context, f share) error {
 	p.next = nil
-	return p.second.do(ctx, true, f)
+	return p.second.do(ctx, true, piece{do: f})
 }
 
 // claim makes the caller the only one here who issues for an application; if another does, it waits until that is over and

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"hufu/ca"
@@ -54,33 +55,70 @@ func (t caTx) Certificates(f ca.CertificateFilter) ([]ca.Record, error) {
 }
 
 func (t caTx) Key(spki, other []byte) (k ca.KeyState, err error) {
-	owner := question{
-		query: `SELECT holder, purpose, blocked FROM ca_key WHERE spki = $1`,
-		args:  []any{spki},
-		scan: func(s scanner) error {
-			k.Owner = new(ca.KeyOwner)
-			var blocked int64
-			err := s.Scan(&k.Owner.Holder, &k.Owner.Use, &blocked)
-			k.Owner.Blocked = fromMicros(blocked)
-			return err
-		},
+	if k, known := t.keys[string(spki)+string(other)]; known {
+		return k, nil
 	}
-	block := question{
-		query: caBlockedKeyQuery + `WHERE hash IN ($1, $2)`,
-		args:  []any{spki, octets(other)},
-		scan: func(s scanner) error {
-			blocked, err := scanBlockedKey(s)
-			k.Block = &blocked
-			return err
-		},
-	}
+	owner := question{query: caKeyQuery + `WHERE spki = $1`, args: []any{spki}, scan: func(s scanner) error {
+		_, k.Owner, err = scanKeyOwner(s)
+		return err
+	}}
+	block := question{query: caBlockedKeyQuery + `WHERE hash IN ($1, $2)`, args: []any{spki, octets(other)}, scan: func(s scanner) error {
+		blocked, err := scanBlockedKey(s)
+		k.Block = &blocked
+		return err
+	}}
 	if err = t.gather(owner, block); err != nil {
 		err = fmt.Errorf("read key %x: %w", spki, err)
 	}
 	return k, err
 }
 
+const caKeyQuery = `SELECT spki, holder, purpose, blocked FROM ca_key `
+
+func scanKeyOwner(s scanner) (spki []byte, o *ca.KeyOwner, err error) {
+	var blocked int64
+	o = new(ca.KeyOwner)
+	err = s.Scan(&spki, &o.Holder, &o.Use, &blocked)
+	o.Blocked = fromMicros(blocked)
+	return spki, o, err
+}
+
+// foreseenKeys are the questions of Key for all the keys that were foreseen.
+func (t *tx) foreseenKeys() []question {
+	all := ca.ForeseenKeys(t.ctx)
+	if len(all) == 0 {
+		return nil
+	}
+	t.keys = make(map[string]ca.KeyState, len(all))
+	var owned, blockable [][]byte
+	for _, f := range all {
+		owned, blockable = append(owned, f.SM3), append(blockable, f.SM3, f.SHA256)
+		t.keys[string(f.SM3)+string(f.SHA256)] = ca.KeyState{}
+	}
+	set := func(hash []byte, change func(*ca.KeyState)) {
+		for at, k := range t.keys {
+			if strings.HasPrefix(at, string(hash)) || strings.HasSuffix(at, string(hash)) {
+				change(&k)
+				t.keys[at] = k
+			}
+		}
+	}
+	return []question{
+		{query: caKeyQuery + `WHERE spki = ANY($1)`, args: []any{owned}, scan: func(s scanner) error {
+			spki, owner, err := scanKeyOwner(s)
+			set(spki, func(k *ca.KeyState) { k.Owner = owner })
+			return err
+		}},
+		{query: caBlockedKeyQuery + `WHERE hash = ANY($1)`, args: []any{blockable}, scan: func(s scanner) error {
+			blocked, err := scanBlockedKey(s)
+			set(blocked.Hash, func(k *ca.KeyState) { k.Block = &blocked })
+			return err
+		}},
+	}
+}
+
 func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) error {
+	t.keys = nil // what was read ahead holds no more
 	return t.later(statement{
 		query: `INSERT INTO ca_key (spki, holder, purpose) VALUES ($1, $2, $3)
 			ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
@@ -91,6 +129,7 @@ func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) error {
 }
 
 func (t caTx) BlockKey(spki []byte, at time.Time) error {
+	t.keys = nil
 	_, err := t.exec(`INSERT INTO ca_key (spki, holder, purpose, blocked) VALUES ($1, '', '', $2)
 		ON CONFLICT (spki) DO UPDATE SET blocked = excluded.blocked WHERE ca_key.blocked = 0`, spki, micros(at))
 	return err

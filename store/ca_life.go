@@ -86,6 +86,7 @@ func (t caTx) BlockedKeys(before time.Time, hash []byte, limit int) ([]ca.Blocke
 }
 
 func (t caTx) AddBlockedKey(k ca.BlockedKey) (bool, error) {
+	t.keys = nil
 	n, err := t.exec(`INSERT INTO ca_blocked_key (hash, algorithm, source, note, made_by, at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (hash) DO NOTHING`, k.Hash, k.Algorithm, k.Source, k.Note, k.By, micros(k.At))
 	return changed(n, err, "block key %s", hex.EncodeToString(k.Hash))

@@ -85,33 +85,41 @@ func eachRow(results pgx.BatchResults, scan func(scanner) error) error {
 	return rows.Err()
 }
 
-// begin begins a transaction that changes something. The same round trip reads the turn of the keys, and the audit keys of
-// those whose acts it is expected to record.
+// begin begins a transaction that changes something. The same round trip reads the turn of the keys, the audit keys of those
+// whose acts it is expected to record, and the keys that are to be certified.
 func (t *tx) begin() error {
+	asked := []question{{query: turnQuery, scan: func(s scanner) error {
+		t.began = new(int64)
+		return s.Scan(t.began)
+	}}}
+	if actors := audit.Foreseen(t.ctx); len(actors) > 0 {
+		t.subjects = make(map[string]subjectKeyRow, len(actors))
+		asked = append(asked, question{
+			query: `SELECT subject, wrapped, version FROM audit_key WHERE subject = ANY($1)`, args: []any{actors},
+			scan: func(s scanner) error {
+				var row subjectKeyRow
+				err := s.Scan(&row.subject, &row.wrapped, &row.version)
+				t.subjects[row.subject] = row
+				return err
+			},
+		})
+	}
+	asked = append(asked, t.foreseenKeys()...)
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
-	batch.Queue(turnQuery)
-	expected := audit.Foreseen(t.ctx)
-	if len(expected) > 0 {
-		batch.Queue(`SELECT subject, wrapped, version FROM audit_key WHERE subject = ANY($1)`, expected)
+	for _, q := range asked {
+		batch.Queue(q.query, q.args...)
 	}
 	return t.send(batch, func(results pgx.BatchResults) error {
 		if _, err := results.Exec(); err != nil {
 			return err
 		}
-		if err := eachRow(results, func(s scanner) error {
-			t.began = new(int64)
-			return s.Scan(t.began)
-		}); err != nil || len(expected) == 0 {
-			return err
+		for _, q := range asked {
+			if err := eachRow(results, q.scan); err != nil {
+				return err
+			}
 		}
-		t.subjects = make(map[string]subjectKeyRow, len(expected))
-		return eachRow(results, func(s scanner) error {
-			var row subjectKeyRow
-			err := s.Scan(&row.subject, &row.wrapped, &row.version)
-			t.subjects[row.subject] = row
-			return err
-		})
+		return nil
 	})
 }
 

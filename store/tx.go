@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"hufu/audit"
+	"hufu/ca"
 	"hufu/internal/fault"
 )
 
@@ -40,6 +41,7 @@ type tx struct {
 	waiting  []statement              // see later
 	failed   error                    // of those, once they were sent
 	subjects map[string]subjectKeyRow // see auditTx.SubjectKey
+	keys     map[string]ca.KeyState   // by both hashes: read ahead, see foreseenKeys
 }
 
 // querier is what *sql.Tx and *sql.Conn have in common.
