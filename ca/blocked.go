@@ -185,8 +185,8 @@ func (r *blockRun) block(k BlockedKey) error {
 func (a *Authority) ownKey(k BlockedKey) bool {
 	names, chain := a.Issuers()
 	return slices.ContainsFunc(names, func(name string) bool {
-		sm3, sha := gm.SM3(chain[name].RawSPKI), sha256.Sum256(chain[name].RawSPKI)
-		return slices.Equal(k.Hash, sm3[:]) || slices.Equal(k.Hash, sha[:])
+		own := foreseen(chain[name].RawSPKI)
+		return slices.Equal(k.Hash, own.SM3) || slices.Equal(k.Hash, own.SHA256)
 	})
 }
 
