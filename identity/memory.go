@@ -18,13 +18,13 @@ type remembered struct {
 	at time.Time
 }
 
-// memoryLife bounds how old an answer from memory may be.
-const memoryLife = time.Second
+// memoryLife bounds how old an answer from memory may be, which may rest on what was read ahead shortly before (store.Ahead).
+const memoryLife = time.Second / 2
 
 type memoryKey struct{}
 
 // Remember returns a context for one request, under which the same question about the same holder is put to the database
-// once: asked again within a second, Holder and Standing answer as before. A change made under the context is seen at
+// once: asked again within half a second, Holder and Standing answer as before. A change made under the context is seen at
 // once; one made elsewhere by the next request.
 func Remember(ctx context.Context) context.Context {
 	return context.WithValue(ctx, memoryKey{}, &memory{holders: map[string]remembered{}})

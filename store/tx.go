@@ -195,7 +195,7 @@ func (t *tx) within(q transaction, f func(*tx) error) (stale bool, err error) {
 		return false, err
 	}
 	if err := q.Commit(); err != nil { // perhaps of a change that had waited
-		return false, fmt.Errorf("commit transaction: %w", err)
+		return false, fmt.Errorf("commit transaction: %w", errors.Join(t.ctx.Err(), err))
 	}
 	return false, nil
 }

@@ -1,0 +1,61 @@
+package oidc_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"hufu/identity"
+	"hufu/oidc"
+	"hufu/store"
+)
+
+// What a request reads along with its token is of no use to the next one, not to the same one a second time, and not to one that
+// takes its time: sessions that end and persons who are frozen meanwhile.
+func TestWhatIsReadAheadDoesNotOutliveItsMoment(t *testing.T) {
+	each(t, func(w *world) {
+		b := w.browser()
+		tok := b.login("scope", "openid offline_access") // its session is not asked for with the token, and stays read ahead
+		first, slow := store.Ahead(w.Context()), store.Ahead(w.Context())
+		who, err := w.p.Bearer(first, tok.Access, "openid")
+		w.must(err)
+		_, err = w.p.Bearer(slow, tok.Access, "openid")
+		w.must(err)
+		_, err = w.logins.EndAll(w.Context(), system, w.zhang, "")
+		w.must(err)
+		if alive, err := w.logins.Alive(store.Ahead(w.Context()), who.Session); err != nil || alive {
+			w.Errorf("another request sees the session alive: %v", err)
+		}
+		if alive, err := w.logins.Alive(first, "another"); err != nil || alive {
+			w.Errorf("another session is alive: %v", err)
+		}
+		if alive, err := w.logins.Alive(first, who.Session); err != nil || alive {
+			w.Errorf("what was read ahead is given out twice: %v", err)
+		}
+		time.Sleep(600 * time.Millisecond)
+		if alive, err := w.logins.Alive(slow, who.Session); err != nil || alive {
+			w.Errorf("a slow request sees the session alive: %v", err)
+		}
+	})
+}
+
+func TestAFrozenPersonsTokenWithinARequest(t *testing.T) {
+	each(t, func(w *world) {
+		tok := w.browser().login("scope", "openid offline_access")
+		request := identity.Remember(store.Ahead(w.Context()))
+		_, err := w.p.Bearer(request, tok.Access, "openid")
+		w.must(err)
+		company := w.company()
+		if other, err := w.people.Holder(request, company); err != nil || other.ID != company {
+			w.Errorf("asked for %s: %s, %v", company, other.ID, err)
+		}
+		w.must(w.people.Freeze(w.Context(), system, w.zhang, "test"))
+		if _, err := w.p.Bearer(identity.Remember(store.Ahead(w.Context())), tok.Access, "openid"); !errors.Is(err, oidc.ErrToken) {
+			w.Errorf("the next request: %v", err)
+		}
+		w.pass(time.Second / 2)
+		if _, err := w.p.Bearer(request, tok.Access, "openid"); !errors.Is(err, oidc.ErrToken) {
+			w.Errorf("the same one, half a second later: %v", err)
+		}
+	})
+}
