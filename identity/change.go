@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"time"
 
@@ -273,58 +272,4 @@ func cutLoose(w W, a actor.Actor, sub Subject, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// SetLegalRep makes a person the legal representative of an entity, as source (the register) says, in place of any other.
-func (s *Service) SetLegalRep(ctx context.Context, a actor.Actor, entity, person, source string) error {
-	if err := a.Require(actor.RoleRegistrar); err != nil {
-		return err
-	}
-	if err := notSelf(a, person); err != nil {
-		return err
-	}
-	if source == "" || len(source) > 200 {
-		return ErrForm.With("source of the relation missing or too long")
-	}
-	now := s.now()
-	return s.store.Update(ctx, func(w W) error {
-		if err := hold(w, entity, person); err != nil {
-			return err
-		}
-		return setLegalRep(w, a, entity, person, source, now)
-	})
-}
-
-func setLegalRep(w W, a actor.Actor, entity, person, source string, now time.Time) error {
-	sub, err := w.Subject(person)
-	if err != nil {
-		return err
-	}
-	org, err := w.Subject(entity)
-	if err != nil {
-		return err
-	}
-	if sub.Kind != Person || sub.State != Active || org.Kind != Entity || org.State != Active {
-		return ErrForm.With("legal representative %s (%s, %s) of %s (%s, %s)", person, sub.Kind, sub.State, entity, org.Kind, org.State)
-	}
-	before, err := w.Representatives(entity)
-	if err != nil {
-		return err
-	}
-	if err := w.EndRepresentations(entity, LegalRep, now); err != nil {
-		return err
-	}
-	for _, r := range before {
-		if err := announce(w, r.Person, "representative", now); err != nil {
-			return err
-		}
-	}
-	rep := Representation{ID: rand.Text(), Entity: entity, Person: person, Relation: LegalRep, Source: source, Since: now}
-	if err := w.AddRepresentation(rep); err != nil {
-		return err
-	}
-	return w.Record(audit.Entry{
-		At: now, Actor: a, Action: "subject.legal-rep", Object: audit.Object{Kind: "subject", ID: entity},
-		Public: map[string]string{"source": source}, Subject: person, Personal: map[string]string{"person": person},
-	})
 }

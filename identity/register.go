@@ -84,7 +84,7 @@ func (s *Service) register(ctx context.Context, a actor.Actor, sub Subject, name
 		if err := w.Hold(rep); err != nil {
 			return err
 		}
-		return setLegalRep(w, a, sub.ID, rep, "registration", now)
+		return setLegalRep(w, a, Representation{Entity: sub.ID, Person: rep, Source: "registration", Since: now})
 	})
 	if err != nil {
 		return Subject{}, err
