@@ -68,17 +68,17 @@ func (a *Authority) BlockKeys(ctx context.Context, by actor.Actor, b Blocking) (
 	}
 	var out Blocked
 	var ended Ended
-	charged := false
+	taken := charge{dry: b.DryRun}
 	err = a.Store.Update(ctx, func(w W) error {
 		if out, ended, err = a.blockAll(w, by, b, names); err != nil {
 			return err
 		}
-		return a.bounded(by, b.DryRun, len(ended.Revoked), &out.Second, &charged)
+		return a.bounded(by, len(ended.Revoked), &taken)
 	})
 	if err != nil && !isDry(err) {
 		return Blocked{}, err
 	}
-	if !b.DryRun {
+	if out.Second = taken.second; !b.DryRun {
 		a.statusesChanged(ended)
 	}
 	return out, nil

@@ -76,22 +76,28 @@ func (m Motion) mass() (MassProposal, error) {
 	return MassProposal{m, c.Mass, c.Count}, nil
 }
 
+// charge is what one call takes from what an officer may revoke alone.
+type charge struct {
+	dry    bool // nothing is taken
+	second bool // of a dry run: another officer would be needed
+	done   bool // taken, so that a transaction that is tried again takes it once
+}
+
 // bounded ends a transaction that has revoked n certificates: a dry run is given up, and so is more than the actor may do alone,
-// officer or registration client. Holders who end what is theirs, and the system, have no bound. charged is set when the
-// budget was used, so that a transaction that is tried again uses it once.
-func (a *Authority) bounded(by actor.Actor, dry bool, n int, second, charged *bool) error {
+// officer or registration client. Holders who end what is theirs, and the system, have no bound.
+func (a *Authority) bounded(by actor.Actor, n int, c *charge) error {
 	free := a.Alone < 0 || by.Capacity == actor.System || by.Require(enders...) != nil
-	if dry {
-		*second = !free && n > a.Alone
+	if c.dry {
+		c.second = !free && n > a.Alone
 		return errDry
 	}
-	if free || n == 0 || *charged {
+	if free || n == 0 || c.done {
 		return nil
 	}
 	if n > a.Alone || a.alone.Take(by.String(), n) > 0 {
 		return ErrSecondOfficer.With("%s, %d certificates, %d an hour", by, n, a.Alone)
 	}
-	*charged = true
+	c.done = true
 	return nil
 }
 

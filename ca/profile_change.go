@@ -124,14 +124,7 @@ func (a *Authority) ImportProfile(ctx context.Context, by actor.Actor, in Profil
 	if err != nil {
 		return ProfileReview{}, err
 	}
-	var known []ProfileVersion
-	if err := a.Store.View(ctx, func(r R) (err error) {
-		known, err = r.ProfileVersions(p.Name)
-		return err
-	}); err != nil {
-		return ProfileReview{}, err
-	}
-	if err := a.guard(p, known); err != nil {
+	if err := a.guardImport(ctx, p); err != nil {
 		return ProfileReview{}, err
 	}
 	var review ProfileReview

@@ -1,6 +1,20 @@
 package ca
 
-import "slices"
+import (
+	"context"
+	"slices"
+)
+
+// guardImport is guard before anything is made of a text; its publication asks again, within its transaction.
+func (a *Authority) guardImport(ctx context.Context, p *Profile) error {
+	return a.Store.View(ctx, func(r R) error {
+		known, err := r.ProfileVersions(p.Name)
+		if err != nil {
+			return err
+		}
+		return a.guard(p, known)
+	})
+}
 
 // guard refuses a text that would put a profile to another use than it has: the program and other services rely on what
 // is issued under its name. That holds of a withdrawn profile too: the use it had is what two may bring back, and no other.

@@ -71,15 +71,16 @@ func (a *Authority) End(ctx context.Context, by actor.Actor, e Ending) (Ended, e
 		}
 	}
 	var out Ended
-	charged := false
+	taken := charge{dry: e.DryRun}
 	err := a.Store.Update(ctx, func(w W) error {
 		out = Ended{}
 		if err := a.end(w, by, e, &out); err != nil {
 			return err
 		}
-		return a.bounded(by, e.DryRun, len(out.Revoked), &out.Second, &charged)
+		return a.bounded(by, len(out.Revoked), &taken)
 	})
 	if isDry(err) {
+		out.Second = taken.second
 		return out, nil
 	}
 	if err != nil {
