@@ -33,6 +33,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 )
 
@@ -77,11 +78,11 @@ func bareSDF(library, password string, index uint32) (bare, error) {
 			return b, fmt.Errorf("SDF_GetPrivateKeyAccessRight: %08x", uint32(rv))
 		}
 		out := make([]byte, 256)
-		b.signs = append(b.signs, func() error {
+		b.signs = append(b.signs, func() ([]byte, error) {
 			if rv := C.bare_sign(sign, s, C.uint(index), (*C.uchar)(&digest[0]), C.uint(len(digest)), (*C.uchar)(&out[0])); rv != 0 {
-				return fmt.Errorf("SDF_InternalSign_ECC: %08x", uint32(rv))
+				return nil, fmt.Errorf("SDF_InternalSign_ECC: %08x", uint32(rv))
 			}
-			return nil
+			return slices.Concat(out[32:64], out[96:128]), nil // ECCSignature: r and s, 64 octets each
 		})
 	}
 	return b, nil

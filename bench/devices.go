@@ -258,7 +258,7 @@ func sdfDriver(at place, rate rate) func(*bed) (pair, error) {
 
 // bare is what signs without a driver: the same calls of the device, from Go as well, each client in a session of its own.
 type bare struct {
-	signs []func() error // by client
+	signs []func() ([]byte, error) // by client: r ‖ s
 	close func()
 }
 
@@ -283,14 +283,22 @@ func barePair(ctx context.Context, device hsm.Device, rate rate, open func() (ba
 		return pair{}, err
 	}
 	without, err := open()
-	verify := verifier(signer, digest)
+	pub, ok := signer.Public().(*ecdsa.PublicKey)
+	if err == nil && !ok {
+		err = errVerify
+	}
 	var calls []func() error
 	for _, f := range without.signs {
 		calls = append(calls, func() error {
-			if err := f(); err != nil {
+			raw, err := f()
+			if err != nil {
 				return err
 			}
-			return verify()
+			sig, err := gm.DERSignature(raw)
+			if err == nil && !gm.VerifyE(pub, digest, sig) {
+				err = errVerify
+			}
+			return err
 		})
 	}
 	return pair{

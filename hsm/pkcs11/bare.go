@@ -13,7 +13,7 @@ import (
 // Bare is for measurements alone: it returns, for each client, what signs a digest by the calls that the driver makes, through the
 // same binding, but without the driver: no pool, deadlines, locks, classes of errors, and no verification. A Device on the
 // module has to be open, which holds the login. close ends the sessions, before the Device is closed.
-func Bare(module, token, label string, mechanism uint, digest []byte, clients int) (signs []func() error, close func(), err error) {
+func Bare(module, token, label string, mechanism uint, digest []byte, clients int) (signs []func() ([]byte, error), close func(), err error) {
 	lib := p11.New(module)
 	if lib == nil {
 		return nil, nil, ErrNoModule.With("load %s", module)
@@ -38,12 +38,11 @@ func Bare(module, token, label string, mechanism uint, digest []byte, clients in
 		if err != nil {
 			return nil, close, err
 		}
-		signs = append(signs, func() error {
+		signs = append(signs, func() ([]byte, error) {
 			if err := lib.SignInit(s, []*p11.Mechanism{p11.NewMechanism(mechanism, nil)}, key); err != nil {
-				return err
+				return nil, err
 			}
-			_, err := lib.Sign(s, digest)
-			return err
+			return lib.Sign(s, digest)
 		})
 	}
 	return signs, close, nil

@@ -14,6 +14,6 @@ func Open(_ context.Context, c Config, _ []byte) (hsm.Device, error) {
 }
 
 // Bare is for measurements alone; there is nothing to measure here.
-func Bare(string, string, string, uint, []byte, int) (signs []func() error, close func(), err error) {
+func Bare(string, string, string, uint, []byte, int) (signs []func() ([]byte, error), close func(), err error) {
 	return nil, nil, hsm.ErrNoDriver.With("pkcs11")
 }
