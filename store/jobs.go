@@ -28,7 +28,7 @@ type DeadJob struct {
 }
 
 const (
-	maxAttempts = 12 // then the job is dead; with the growing delay that is about a day
+	maxAttempts = 12 // then the job is dead; the growing delays are half an hour, and what the tries take comes on top
 
 	// JobLease is how long a job is left alone after its worker's last sign of life (HoldJob) before another takes it.
 	JobLease = 20 * time.Second
