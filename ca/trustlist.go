@@ -16,7 +16,7 @@ import (
 // built, and the bundle says it.
 const JobTrust = "ca.trust"
 
-// trustListID names our series, and trustListLife is from issuedAt to nextUpdate.
+// trustListID begins the name of our series (ownSeries), and trustListLife is from issuedAt to nextUpdate.
 const (
 	trustListID   = "hufu-trust"
 	trustListLife = 30 * 24 * time.Hour

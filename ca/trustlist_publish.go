@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hufu/audit"
+	"hufu/certs"
 	"hufu/certs/bundle"
 	"hufu/internal/actor"
 )
@@ -72,7 +73,7 @@ func (a *Authority) signTrust(ctx context.Context, entries []bundle.TrustEntry, 
 		at = last.IssuedAt // the clock went back; the list must not
 	}
 	l := bundle.TrustList{
-		ID: trustListID, Sequence: last.Sequence + 1, Previous: last.Digest, IssuedAt: at, NextUpdate: at.Add(trustListLife),
+		ID: ownSeries(service.Certificate), Sequence: last.Sequence + 1, Previous: last.Digest, IssuedAt: at, NextUpdate: at.Add(trustListLife),
 		Issuer: service.Certificate.Subject.CommonName(), Entries: entries,
 	}
 	data, err := bundle.BuildTrustList(l, service.Signer, service.Certificate)
@@ -87,6 +88,11 @@ func (a *Authority) signTrust(ctx context.Context, entries []bundle.TrustEntry, 
 		return StoredTrustList{}, fmt.Errorf("read own trust list back: %w", err)
 	}
 	return StoredTrustList{Sequence: l.Sequence, IssuedAt: l.IssuedAt, NextUpdate: l.NextUpdate, Digest: info.Digest, Cause: cause, Data: data}, nil
+}
+
+// ownSeries names the series of the lists that a key signs. Others pin one signer for a name, so that two installations need two.
+func ownSeries(signer *certs.Certificate) string {
+	return trustListID + "-" + hexSM3(signer.RawSPKI)[:16]
 }
 
 func (a *Authority) putTrust(ctx context.Context, by actor.Actor, next StoredTrustList, m *Motion) error {

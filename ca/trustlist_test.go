@@ -2,6 +2,7 @@ package ca_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -286,6 +287,25 @@ func TestTwoProposalsAboutOneEntry(t *testing.T) {
 		}
 		if _, err := w.ProposeTrust(ctx, business, []ca.TrustChange{{Remove: "nobody"}}, "x"); !errors.Is(err, ca.ErrTrustNoEntry) {
 			t.Errorf("an entry that is not there is removed: %v", err)
+		}
+	})
+}
+
+// Whoever imports the lists of two installations pins a signer for each.
+func TestEachInstallationHasASeriesOfItsOwn(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.listed(put(entry("a", foreign(t, nil, "外省根", authority(-1)), bundle.Person)))
+		_, list, err := w.TrustList(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, err := w.BundleKey(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := gm.SM3(signer.RawSPKI)
+		if want := "hufu-trust-" + hex.EncodeToString(sum[:8]); list.ID != want {
+			t.Errorf("the series is %q, want %q by its key", list.ID, want)
 		}
 	})
 }
