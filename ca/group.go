@@ -12,8 +12,8 @@ import (
 
 // A commit costs a write to the disk, whatever it holds. So those who issue at the same time share their commits: a group
 // takes what waits, at most groupSize changes, and lets them run in one transaction. While others are known to be on their
-// way it waits for them, but not longer than groupWait. If the transaction fails, each change runs once more, alone: who is
-// at fault learns so, and the others have lost one try.
+// way it waits for them, but not longer than groupWait. If the transaction fails, each change runs once more, alone, unless it
+// turns out to be committed: who is at fault learns so, and the others have lost one try.
 const (
 	groupSize    = 64
 	groupWait    = 2 * time.Millisecond
@@ -32,8 +32,9 @@ type share func(w *together) error
 
 // piece is a share with what is asked before it: who is refused there has changed nothing, so that the others go on without.
 type piece struct {
-	ask share // reads; may be nil
-	do  share
+	ask       share // reads; may be nil
+	do        share
+	committed func(R) (bool, error) // asked before it runs once more, since the answer to a commit may be lost
 }
 
 type member struct {
@@ -150,7 +151,7 @@ func (g *group) commit(all []*member) {
 	if len(live) == 0 {
 		return
 	}
-	refused, err := g.transact(live)
+	refused, err := g.transact(live, false)
 	var again []*member
 	for _, m := range live {
 		switch why := refused[m]; {
@@ -165,7 +166,7 @@ func (g *group) commit(all []*member) {
 	var alone sync.WaitGroup
 	for _, m := range again {
 		alone.Go(func() {
-			refused, err := g.transact([]*member{m})
+			refused, err := g.transact([]*member{m}, true)
 			if err == nil {
 				err = refused[m]
 			}
@@ -175,8 +176,8 @@ func (g *group) commit(all []*member) {
 	alone.Wait()
 }
 
-// transact runs the members in one transaction. Those that were refused before they changed anything come with the reason.
-func (g *group) transact(all []*member) (refused map[*member]error, err error) {
+// transact runs the members in one transaction, or one member again. Those that were refused before they changed anything come with the reason.
+func (g *group) transact(all []*member, again bool) (refused map[*member]error, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(all[0].ctx), groupTime)
 	defer cancel()
 	for _, m := range all[1:] {
@@ -188,6 +189,11 @@ func (g *group) transact(all []*member) (refused map[*member]error, err error) {
 		}
 	}()
 	err = g.store.Update(ctx, func(w W) error {
+		if again {
+			if yes, err := all[0].committed(w); err != nil || yes {
+				return err
+			}
+		}
 		t := &together{W: w, above: map[string][]Named{}}
 		refused = map[*member]error{}
 		for _, m := range all {

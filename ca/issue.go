@@ -237,7 +237,7 @@ func (a *Authority) carryOut(ctx context.Context, p *passage, i *issuance) error
 	if err != nil {
 		return err
 	}
-	begin := piece{ask: i.ask, do: func(w *together) error { return a.beginIssuance(w, i) }}
+	begin := piece{ask: i.ask, do: func(w *together) error { return a.beginIssuance(w, i) }, committed: i.begun}
 	if err := p.reserve(ctx, begin); err != nil {
 		return fmt.Errorf("reserve serial: %w", err)
 	}
@@ -259,7 +259,8 @@ func (a *Authority) carryOut(ctx context.Context, p *passage, i *issuance) error
 	for _, s := range i.made {
 		done.Certificates = append(done.Certificates, hex.EncodeToString(s.serial))
 	}
-	if err := p.finish(ctx, func(w *together) error { return a.endIssuance(w, i, done) }); err != nil {
+	end := piece{do: func(w *together) error { return a.endIssuance(w, i, done) }, committed: done.stored}
+	if err := p.finish(ctx, end); err != nil {
 		return err
 	}
 	i.app = done

@@ -85,7 +85,7 @@ func (a *Authority) certifyNew(ctx context.Context, profile *Profile, i *issuanc
 		return record(w, i.by, "application.submit", i.app, i.app.At)
 	}
 	if i.app.State != Approved {
-		return p.reserve(ctx, piece{i.ask, i.store})
+		return p.reserve(ctx, piece{i.ask, i.store, i.app.stored})
 	}
 	if mine, err := a.flow.claim(ctx, i.app.ID); err != nil || !mine {
 		return ErrState.With("application %s: %w", i.app.ID, err) // nobody else has heard of it

@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -59,9 +60,9 @@ func (p *passage) reserve(ctx context.Context, f piece) error {
 }
 
 // finish makes commit 2, also when the caller gives up: what was signed is to be kept.
-func (p *passage) finish(ctx context.Context, f share) error {
+func (p *passage) finish(ctx context.Context, f piece) error {
 	p.next = nil
-	return p.second.do(ctx, true, piece{do: f})
+	return p.second.do(ctx, true, f)
 }
 
 // claim makes the caller the only one here who issues for an application; if another does, it waits until that is over and
@@ -89,4 +90,22 @@ func (f *flow) release(application string) {
 	defer f.mu.Unlock()
 	close(f.under[application])
 	delete(f.under, application)
+}
+
+// begun tells whether commit 1 of an issuance took place.
+func (i *issuance) begun(r R) (bool, error) {
+	_, err := r.Reservation(i.ready[0].serial)
+	if isUnknown(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// stored tells whether an application is stored as issued with these certificates.
+func (app Application) stored(r R) (bool, error) {
+	now, err := r.Application(app.ID)
+	if isUnknown(err) {
+		return false, nil
+	}
+	return err == nil && slices.Equal(now.Certificates, app.Certificates), err
 }

@@ -3,6 +3,7 @@ package ca_test
 import (
 	"crypto/sha256"
 	"errors"
+	"sync"
 	"testing"
 
 	"hufu/ca"
@@ -105,6 +106,39 @@ func TestOfficersDoNotBlockTheKeyOfAnAuthorityByAnotherHash(t *testing.T) {
 			if _, err := w.BlockKeys(t.Context(), officer, b); !errors.Is(err, actor.ErrRole) {
 				t.Errorf("an officer blocked the key of %s for ever: %v", name, err)
 			}
+		}
+	})
+}
+
+// The answer to a commit that several issuances share is lost, and it took place. Those in it do not begin again under the serials
+// that they have: these would be void, and what is signed under them revoked from the beginning.
+func TestAGroupWhoseAnswerIsLost(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		const n = 6
+		for update := 1; update <= 4; update++ {
+			var apps [n]ca.Application
+			for i := range n {
+				_, csr := newCSR(t)
+				apps[i] = w.approved(csr)
+			}
+			w.store.failAt(update, false)
+			var all sync.WaitGroup
+			var errs [n]error
+			for i := range n {
+				all.Go(func() { apps[i], errs[i] = w.Issue(t.Context(), officer, apps[i].ID) })
+			}
+			all.Wait()
+			for i, app := range apps {
+				if errors.Is(errs[i], errCrash) { // alone in its commit
+					continue
+				}
+				if errs[i] != nil {
+					t.Errorf("update %d: %v", update, errs[i])
+				} else if s := w.course(app.Certificates[0]).Status; s != nil {
+					t.Errorf("update %d: what was handed out is revoked: %+v", update, s)
+				}
+			}
+			w.store.failAt(0, false)
 		}
 	})
 }
