@@ -121,12 +121,12 @@ func (a *Authority) SigningKey(ctx context.Context, holder string, key *ecdsa.Pu
 		if owner.Holder != holder || owner.Use != "sign" || !owner.Blocked.IsZero() {
 			return ErrNotSigning.With("key %x of %s as %s", hash, owner.Holder, owner.Use)
 		}
-		all, err := r.Certificates(CertificateFilter{Holder: holder, Limit: 100})
+		all, err := r.CertificatesOfKey(hash[:], 100) // of the key, since a holder may have any number beside
 		if err != nil {
 			return err
 		}
 		for _, c := range all {
-			if string(c.SPKI) != string(hash[:]) || now.Before(c.NotBefore) || now.After(c.NotAfter) {
+			if now.Before(c.NotBefore) || now.After(c.NotAfter) {
 				continue
 			}
 			if _, err := r.Revocation(c.Issuer, c.Serial); err == nil || !errors.Is(err, ErrUnknown) {

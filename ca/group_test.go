@@ -3,6 +3,7 @@ package ca_test
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"io"
@@ -394,6 +395,27 @@ func TestASerialIsReservedOnce(t *testing.T) {
 			if err := reserve(twice); !errors.Is(err, ca.ErrState) {
 				t.Errorf("the same %s twice: %v", name, err)
 			}
+		}
+	})
+}
+
+// A key is found by itself, however many certificates its holder has got since.
+func TestASigningKeyAmongManyCertificates(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		key, csr := newCSR(t)
+		if _, err := w.Enrol(t.Context(), system, enrolRequest(csr, "")); err != nil {
+			t.Fatal(err)
+		}
+		enrolMany(t, w, 120)
+		pub, ok := key.Public().(*ecdsa.PublicKey)
+		if !ok {
+			t.Fatalf("%T", key.Public())
+		}
+		if err := w.SigningKey(t.Context(), "e1", pub); err != nil {
+			t.Error(err)
+		}
+		if err := w.SigningKey(t.Context(), "e2", pub); !errors.Is(err, ca.ErrNotSigning) {
+			t.Errorf("for another holder: %v", err)
 		}
 	})
 }
