@@ -406,6 +406,7 @@ func TestASigningKeyAmongManyCertificates(t *testing.T) {
 		if _, err := w.Enrol(t.Context(), system, enrolRequest(csr, "")); err != nil {
 			t.Fatal(err)
 		}
+		w.now = w.now.Add(time.Minute)
 		enrolMany(t, w, 120)
 		pub, ok := key.Public().(*ecdsa.PublicKey)
 		if !ok {
