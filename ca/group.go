@@ -176,13 +176,17 @@ func (g *group) commit(all []*member) {
 	alone.Wait()
 }
 
-// transact runs the members in one transaction, or one member again. Those that were refused before they changed anything come with the reason.
+// transact runs the members in one transaction, or one member again. Those that were refused before they changed anything come
+// with the reason.
 func (g *group) transact(all []*member, again bool) (refused map[*member]error, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(all[0].ctx), groupTime)
 	defer cancel()
+	var actors []string
+	var keys []Foreseen
 	for _, m := range all[1:] {
-		ctx = foresee(audit.Foresee(ctx, audit.Foreseen(m.ctx)...), ForeseenKeys(m.ctx)...)
+		actors, keys = append(actors, audit.Foreseen(m.ctx)...), append(keys, ForeseenKeys(m.ctx)...)
 	}
+	ctx = foresee(audit.Foresee(ctx, actors...), keys...)
 	defer func() {
 		if v := recover(); v != nil { // nobody stands above this goroutine
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())

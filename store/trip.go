@@ -57,6 +57,11 @@ func (t *tx) gather(all ...question) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
+	return t.ask(all)
+}
+
+// ask puts questions in one round trip.
+func (t *tx) ask(all []question) error {
 	batch := &pgx.Batch{}
 	for _, q := range all {
 		batch.Queue(q.query, q.args...)
@@ -88,7 +93,7 @@ func eachRow(results pgx.BatchResults, scan func(scanner) error) error {
 // begin begins a transaction that changes something. The same round trip reads the turn of the keys, the audit keys of those
 // whose acts it is expected to record, and the keys that are to be certified.
 func (t *tx) begin() error {
-	asked := []question{{query: turnQuery, scan: func(s scanner) error {
+	asked := []question{{query: "begin"}, {query: turnQuery, scan: func(s scanner) error {
 		t.began = new(int64)
 		return s.Scan(t.began)
 	}}}
@@ -104,23 +109,7 @@ func (t *tx) begin() error {
 			},
 		})
 	}
-	asked = append(asked, t.foreseenKeys()...)
-	batch := &pgx.Batch{}
-	batch.Queue("begin")
-	for _, q := range asked {
-		batch.Queue(q.query, q.args...)
-	}
-	return t.send(batch, func(results pgx.BatchResults) error {
-		if _, err := results.Exec(); err != nil {
-			return err
-		}
-		for _, q := range asked {
-			if err := eachRow(results, q.scan); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return t.ask(append(asked, t.foreseenKeys()...))
 }
 
 // change is a transaction that begin began.
