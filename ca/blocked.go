@@ -144,7 +144,7 @@ func (r *blockRun) block(k BlockedKey) error {
 			return err
 		}
 		var err error
-		if all, err = r.w.CertificatesOfKey(k.Hash, maxOfKey); err != nil {
+		if all, err = r.w.CertificatesOfKeys([][]byte{k.Hash}, maxOfKey); err != nil {
 			return err
 		}
 	}
@@ -175,7 +175,7 @@ func (r *blockRun) block(k BlockedKey) error {
 	if err := e.all(all, &r.ended); err != nil {
 		return err
 	}
-	if err := e.reserved(k.Hash, &r.ended); err != nil || len(all) == 0 {
+	if err := e.reserved([][]byte{k.Hash}, &r.ended); err != nil || len(all) == 0 {
 		return err
 	}
 	return e.obtained(all[0], &r.ended)

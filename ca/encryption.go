@@ -121,7 +121,7 @@ func (a *Authority) SigningKey(ctx context.Context, holder string, key *ecdsa.Pu
 		if owner.Holder != holder || owner.Use != "sign" || !owner.Blocked.IsZero() {
 			return ErrNotSigning.With("key %x of %s as %s", hash, owner.Holder, owner.Use)
 		}
-		all, err := r.CertificatesOfKey(hash[:], 100) // of the key, since a holder may have any number beside
+		all, err := r.CertificatesOfKeys([][]byte{hash[:]}, 100) // of the key, since a holder may have any number beside
 		if err != nil {
 			return err
 		}

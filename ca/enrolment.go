@@ -187,7 +187,7 @@ func (a *Authority) Obtained(ctx context.Context, by actor.Actor, serial []byte,
 		return 0, ErrUnknown.With("%s may not look up %x", by, serial)
 	}
 	err = a.Store.View(ctx, func(r R) error {
-		all, err := r.ObtainedWith(hex.EncodeToString(serial), limit)
+		all, err := r.ObtainedWith([]string{hex.EncodeToString(serial)}, limit)
 		n = len(all)
 		return err
 	})

@@ -1,6 +1,8 @@
 package ca
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -15,87 +17,132 @@ const maxObtained = 1000
 
 // obtained follows what was asked for with a lost key: the certificates that it authorised, under whatever certificate of that key,
 // and those that their keys authorised. Each that is in force is revoked where that was asked for and is the actor's to do, and its
-// key with it: that key is in hands that nobody knows. Else it is named.
+// key with it: that key is in hands that nobody knows. Else it is named. It asks a few questions for each generation, however many
+// certificates there are in it.
 func (e ending) obtained(first Record, out *Ended) error {
-	keys, seen := [][]byte{first.SPKI}, map[string]bool{}
+	keys, known := [][]byte{first.SPKI}, obtainedSoFar{serials: map[string]bool{}, keys: map[string]bool{string(first.SPKI): true}}
 	for len(keys) > 0 {
-		certificates, err := e.w.CertificatesOfKey(keys[0], maxOfKey)
+		found, err := e.obtainedWith(keys, known, out)
 		if err != nil {
 			return err
 		}
-		keys = keys[1:]
-		for _, c := range certificates {
-			found, err := e.obtainedWith(c, seen, out)
-			if err != nil {
-				return err
+		keys = nil
+		for _, c := range found {
+			if !known.keys[string(c.SPKI)] {
+				known.keys[string(c.SPKI)] = true
+				keys = append(keys, c.SPKI)
 			}
-			keys = append(keys, found...)
+		}
+		if err := e.takeAll(found, out); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// obtainedWith deals with what one certificate authorised and returns the keys of what it found.
-func (e ending) obtainedWith(under Record, seen map[string]bool, out *Ended) (keys [][]byte, err error) {
-	room := maxObtained - len(seen)
-	serials, err := e.w.ObtainedWith(hex.EncodeToString(under.Serial), room+1)
+// obtainedSoFar is what was found in earlier generations.
+type obtainedSoFar struct{ serials, keys map[string]bool }
+
+// obtained is a certificate with its status and the serial of the one that authorised it.
+type obtained struct {
+	Found
+	under []byte
+}
+
+// obtainedWith finds what the certificates of these keys authorised, oldest first, and was not found before.
+func (e ending) obtainedWith(keys [][]byte, known obtainedSoFar, out *Ended) (all []obtained, err error) {
+	certificates, err := e.w.CertificatesOfKeys(keys, maxOfKey)
 	if err != nil {
 		return nil, err
 	}
-	for _, serial := range serials {
-		if seen[serial] {
+	under := make([]string, len(certificates))
+	for i, c := range certificates {
+		under[i] = hex.EncodeToString(c.Serial)
+	}
+	found, err := e.w.ObtainedWith(under, maxObtained-len(known.serials)+1)
+	if err != nil {
+		return nil, err
+	}
+	out.More = out.More || len(certificates) == maxOfKey
+	var serials [][]byte
+	authorised := map[string][]byte{}
+	for _, o := range found {
+		if known.serials[o.Serial] {
 			continue
 		}
-		if len(seen) >= maxObtained {
+		if len(known.serials) >= maxObtained {
 			out.More = true
-			return keys, nil
+			break
 		}
-		seen[serial] = true
-		number, err := parseSerial(serial)
+		known.serials[o.Serial] = true
+		serial, err1 := parseSerial(o.Serial)
+		by, err2 := parseSerial(o.Under)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		serials = append(serials, serial)
+		authorised[string(serial)] = by
+	}
+	standing, err := e.w.Standing(serials)
+	if err != nil {
+		return nil, err
+	}
+	if len(standing) != len(serials) {
+		return nil, ErrUnknown.With("%d of %d certificates that were obtained with a lost key are not in the record", len(serials)-len(standing), len(serials))
+	}
+	for _, f := range standing {
+		all = append(all, obtained{f, authorised[string(f.Serial)]})
+	}
+	slices.SortFunc(all, func(a, b obtained) int {
+		return cmp.Or(a.IssuedAt.Compare(b.IssuedAt), bytes.Compare(a.Serial, b.Serial))
+	})
+	return all, nil
+}
+
+// takeAll revokes obtained certificates, or names them.
+func (e ending) takeAll(all []obtained, out *Ended) error {
+	var lost [][]byte
+	for _, c := range all {
+		revoked, err := e.take(c, out)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		c, err := e.w.CertificateBySerial(number)
-		if err != nil {
-			return nil, err
-		}
-		if err := e.take(c, under, out); err != nil {
-			return nil, err
-		}
-		if !slices.ContainsFunc(keys, func(k []byte) bool { return slices.Equal(k, c.SPKI) }) && !slices.Equal(c.SPKI, under.SPKI) {
-			keys = append(keys, c.SPKI)
+		if revoked {
+			lost = append(lost, c.SPKI)
 		}
 	}
-	return keys, nil
+	if len(lost) == 0 {
+		return nil
+	}
+	return e.keys(lost, out)
 }
 
 // take revokes an obtained certificate, or names it.
-func (e ending) take(c, under Record, out *Ended) error {
-	if !c.NotAfter.After(e.now) || out.has(c.Serial) {
-		return nil
+func (e ending) take(c obtained, out *Ended) (revoked bool, err error) {
+	open := c.Status == nil || c.Status.Held()
+	if !c.NotAfter.After(e.now) || out.has(c.Serial) || !open && lost(c.Status.Reason) {
+		return false, nil
 	}
-	status, err := e.w.Revocation(c.Issuer, c.Serial)
-	if err != nil && !isUnknown(err) {
-		return err
-	}
-	if err == nil && !status.Held() && lost(status.Reason) {
-		return nil
-	}
-	if !e.Obtained || e.a.mayEnd(e.by, c, enders...) != nil {
-		if !out.named(c.Serial) && (err != nil || status.Held()) {
-			out.Also = append(out.Also, Related{c.Serial, c.Profile, RelatedObtained, under.Serial})
+	if !e.Obtained || e.a.mayEnd(e.by, c.Record, enders...) != nil {
+		if open && !out.named(c.Serial) {
+			out.Also = append(out.Also, Related{c.Serial, c.Profile, RelatedObtained, c.under})
 		}
-		return nil
+		return false, nil
 	}
-	r, err := e.revoke(c)
+	r, err := e.revoke(c.Record)
 	if errors.Is(err, ErrRevoked) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	out.Revoked = append(out.Revoked, r)
-	return e.key(c, out)
+	return true, nil
+}
+
+// has tells whether octets are among others.
+func has(all [][]byte, one []byte) bool {
+	return slices.ContainsFunc(all, func(k []byte) bool { return slices.Equal(k, one) })
 }
 
 // named tells whether a serial is among those that were left alone.

@@ -77,14 +77,14 @@ func (a *Authority) EndByKey(ctx context.Context, by actor.Actor, report KeyRepo
 		if err := w.BlockKey(c.SPKI, now); err != nil {
 			return err
 		}
-		all, err := w.CertificatesOfKey(c.SPKI, maxOfKey)
+		all, err := w.CertificatesOfKeys([][]byte{c.SPKI}, maxOfKey)
 		if err != nil {
 			return err
 		}
 		if err := e.all(all, &out); err != nil {
 			return err
 		}
-		return e.reserved(c.SPKI, &out)
+		return e.reserved([][]byte{c.SPKI}, &out)
 	})
 	if err != nil {
 		return Ended{}, err

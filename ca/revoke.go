@@ -181,7 +181,7 @@ func (e ending) certificate(c Record, out *Ended) error {
 		return err
 	}
 	if e.lost() {
-		if err := e.key(c, out); err != nil {
+		if err := e.keys([][]byte{c.SPKI}, out); err != nil {
 			return err
 		}
 		if err := e.obtained(c, out); err != nil {
@@ -196,24 +196,26 @@ func (e ending) revoke(c Record) (Revocation, error) {
 	return e.a.revoke(e.w, e.by, ActRevoke, r)
 }
 
-// key blocks the lost key, revokes its other certificates and voids what is being made for it. Whoever loses a key loses it for
+// keys blocks lost keys, revokes their other certificates and voids what is being made for them. Whoever loses a key loses it for
 // all that it serves, so these are not asked for one by one. The row of the key is locked first: an issuance that comes later
 // finds it blocked, one that came before is found here.
-func (e ending) key(c Record, out *Ended) error {
-	if err := e.w.BlockKey(c.SPKI, e.now); err != nil {
-		return err
+func (e ending) keys(lost [][]byte, out *Ended) error {
+	for _, spki := range lost {
+		if err := e.w.BlockKey(spki, e.now); err != nil {
+			return err
+		}
+		if _, err := e.w.AddBlockedKey(BlockedKey{Hash: spki, Algorithm: HashSM3, Source: BlockedByRevocation, By: e.by.String(), At: e.now}); err != nil {
+			return err
+		}
 	}
-	if _, err := e.w.AddBlockedKey(BlockedKey{Hash: c.SPKI, Algorithm: HashSM3, Source: BlockedByRevocation, By: e.by.String(), At: e.now}); err != nil {
-		return err
-	}
-	all, err := e.w.CertificatesOfKey(c.SPKI, maxOfKey)
+	all, err := e.w.CertificatesOfKeys(lost, maxOfKey)
 	if err != nil {
 		return err
 	}
 	if err := e.all(all, out); err != nil {
 		return err
 	}
-	return e.reserved(c.SPKI, out)
+	return e.reserved(lost, out)
 }
 
 // all revokes certificates that are neither ended nor revoked for this reason.
@@ -242,8 +244,8 @@ func (o *Ended) has(serial []byte) bool {
 // maxOfKey bounds how many certificates of one key are dealt with in a transaction; a key belongs to one holder and use.
 const maxOfKey = 1000
 
-// reserved voids what is reserved for a key. Reservations are few: they live for seconds.
-func (e ending) reserved(spki []byte, out *Ended) error {
+// reserved voids what is reserved for keys. Reservations are few: they live for seconds.
+func (e ending) reserved(keys [][]byte, out *Ended) error {
 	open, err := e.w.Reservations(farFuture, maxOfKey)
 	if err != nil {
 		return err
@@ -253,7 +255,7 @@ func (e ending) reserved(spki []byte, out *Ended) error {
 		if err != nil {
 			return err
 		}
-		if !slices.Equal(hash, spki) {
+		if !has(keys, hash) {
 			continue
 		}
 		r, done, err := e.a.voidReserved(e.w, e.by, s, e.Reason)
@@ -290,7 +292,7 @@ func (e ending) related(c Record, out *Ended) error {
 		}
 		out.Revoked = append(out.Revoked, r)
 		if e.lost() {
-			if err := e.key(o.record, out); err != nil {
+			if err := e.keys([][]byte{o.record.SPKI}, out); err != nil {
 				return err
 			}
 		}

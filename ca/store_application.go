@@ -76,9 +76,15 @@ type ApplicationR interface {
 	Applications(f ApplicationFilter) ([]Application, error)
 	// OpenApplications counts a maker's drafts and submitted ones, to at most limit.
 	OpenApplications(maker string, limit int) (int, error)
-	// ObtainedWith lists the serials of what was issued for applications that a certificate authorised, oldest first, of at most
-	// limit applications.
-	ObtainedWith(serial string, limit int) ([]string, error)
+	// ObtainedWith lists what was issued for applications that any of these certificates, by serial, authorised, oldest first, of
+	// at most limit applications.
+	ObtainedWith(serials []string, limit int) ([]Obtained, error)
+}
+
+// Obtained is a certificate that was asked for with another one's key.
+type Obtained struct {
+	Serial string // hexadecimal
+	Under  string // serial of the certificate that authorised it
 }
 
 // ApplicationFilter narrows a list; zero fields do not.

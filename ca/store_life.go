@@ -38,8 +38,8 @@ type LifeR interface {
 	// StatusHistory lists the changes of one serial, oldest first.
 	StatusHistory(serial []byte) ([]StatusEvent, error)
 	Reservation(serial []byte) (Reservation, error)
-	// CertificatesOfKey lists the certificates of a public key (SM3 of its SPKI), newest first.
-	CertificatesOfKey(spki []byte, limit int) ([]Record, error)
+	// CertificatesOfKeys lists the certificates of public keys (SM3 of each SPKI), newest first.
+	CertificatesOfKeys(keys [][]byte, limit int) ([]Record, error)
 	// HoldsUntil lists suspensions that end by themselves at or before a time, oldest first.
 	HoldsUntil(at time.Time, limit int) ([]Revocation, error)
 	// Successor returns the application that replaces or replaced a serial, hexadecimal, and is neither rejected nor withdrawn.

@@ -32,6 +32,8 @@ func (r Revocation) Held() bool { return r.Reason == certs.ReasonCertificateHold
 // StatusR looks revocations up.
 type StatusR interface {
 	Revocation(issuer string, serial []byte) (Revocation, error)
+	// Standing returns the certificates with these serials, in no order, and where each stands; those that are not there are left out.
+	Standing(serials [][]byte) ([]Found, error)
 	// Issued tells whether a serial is that of a certificate of the issuer; one that is only reserved is not.
 	Issued(issuer string, serial []byte) (bool, error)
 	// Revocations calls f for each revocation of a shard (FullShard: of all) whose certificate ends after a time or which

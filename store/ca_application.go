@@ -47,11 +47,19 @@ func (t caTx) OpenApplications(maker string, limit int) (n int, err error) {
 	return n, err
 }
 
-func (t caTx) ObtainedWith(serial string, limit int) (all []string, err error) {
-	rows, err := list(t.tx, func(s scanner) (serials string, err error) { return serials, s.Scan(&serials) }, `SELECT certificates FROM ca_application
-		WHERE authorised_by = $1 AND authorised_by <> '' AND certificates <> '' ORDER BY at, id LIMIT $2`, serial, limit)
-	for _, serials := range rows {
-		all = append(all, strings.Fields(serials)...)
+func (t caTx) ObtainedWith(serials []string, limit int) (all []ca.Obtained, err error) {
+	rows, err := inParts(serials, limit, func(part []string, room int) ([]ca.Obtained, error) {
+		var q filter
+		in(&q, `authorised_by`, part)
+		q.add(`authorised_by <> '' AND certificates <> ''`)
+		return list(t.tx, func(s scanner) (o ca.Obtained, err error) {
+			return o, s.Scan(&o.Serial, &o.Under)
+		}, fmt.Sprintf(`SELECT certificates, authorised_by FROM ca_application %s ORDER BY at, id LIMIT %d`, q.text(), room), q.args...)
+	})
+	for _, row := range rows {
+		for _, serial := range strings.Fields(row.Serial) {
+			all = append(all, ca.Obtained{Serial: serial, Under: row.Under})
+		}
 	}
 	return all, err
 }

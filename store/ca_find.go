@@ -11,16 +11,22 @@ import (
 	"hufu/certs"
 )
 
-const caFoundQuery = `SELECT c.serial, c.issuer, c.application, c.profile, c.holder, c.spki, c.not_before, c.not_after, c.shard, c.issued_at,
-		v.at, v.reason, v.invalid, v.hold_until, v.held_by
-	FROM ca_certificate c LEFT JOIN ca_revocation v ON v.issuer = c.issuer AND v.serial = c.serial `
+const (
+	caFoundColumns = `SELECT c.serial, c.issuer, c.application, c.profile, c.holder, c.spki, c.not_before, c.not_after, c.shard, c.issued_at,
+		v.at, v.reason, v.invalid, v.hold_until, v.held_by`
+	caFoundTables = ` FROM ca_certificate c LEFT JOIN ca_revocation v ON v.issuer = c.issuer AND v.serial = c.serial `
+	caFoundQuery  = caFoundColumns + caFoundTables
+)
 
-func scanFound(s scanner) (f ca.Found, err error) {
+// scanFound reads the columns of caFoundColumns, and behind them what else there is.
+func scanFound(s scanner, behind ...any) (f ca.Found, err error) {
 	var from, to, issued int64
 	var at, reason, invalid, until sql.NullInt64
 	var by sql.NullString
-	if err := s.Scan(&f.Serial, &f.Issuer, &f.Application, &f.Profile, &f.Holder, &f.SPKI, &from, &to, &f.Shard, &issued,
-		&at, &reason, &invalid, &until, &by); err != nil {
+	dest := append([]any{
+		&f.Serial, &f.Issuer, &f.Application, &f.Profile, &f.Holder, &f.SPKI, &from, &to, &f.Shard, &issued, &at, &reason, &invalid, &until, &by,
+	}, behind...)
+	if err := s.Scan(dest...); err != nil {
 		return f, err
 	}
 	f.NotBefore, f.NotAfter, f.IssuedAt = fromMicros(from), fromMicros(to), fromMicros(issued)
@@ -32,6 +38,8 @@ func scanFound(s scanner) (f ca.Found, err error) {
 	}
 	return f, nil
 }
+
+func found(s scanner) (ca.Found, error) { return scanFound(s) }
 
 // isHeld is a condition with the number in it (certificateHold), so that a plan for any values may use the index of the held ones.
 const isHeld = "v.reason = 6"
@@ -82,12 +90,25 @@ func (t caTx) FindCertificates(f ca.CertificateSearch) ([]ca.Found, error) {
 		query += "WHERE " + strings.Join(where, " AND ")
 	}
 	args = append(args, f.Limit)
-	return list(t.tx, scanFound, query+fmt.Sprintf(" ORDER BY c.issued_at DESC, c.serial LIMIT $%d", len(args)), args...)
+	return list(t.tx, found, query+fmt.Sprintf(" ORDER BY c.issued_at DESC, c.serial LIMIT $%d", len(args)), args...)
+}
+
+func (t caTx) Standing(serials [][]byte) ([]ca.Found, error) {
+	return inParts(serials, len(serials), func(part [][]byte, _ int) ([]ca.Found, error) {
+		var q filter
+		in(&q, `c.serial`, part)
+		return list(t.tx, func(s scanner) (ca.Found, error) {
+			var der []byte
+			f, err := scanFound(s, &der)
+			f.DER = der
+			return f, err
+		}, caFoundColumns+`, d.der`+caFoundTables+`JOIN ca_certificate_der d ON d.serial = c.serial `+q.text(), q.args...)
+	})
 }
 
 func (t caTx) EndingCertificates(after ca.EndPosition, until time.Time, limit int) ([]ca.Found, error) {
 	at := micros(after.NotAfter)
-	return list(t.tx, scanFound, caFoundQuery+`WHERE c.not_after >= $1 AND (c.not_after > $1 OR c.serial > $2) AND c.not_after <= $3
+	return list(t.tx, found, caFoundQuery+`WHERE c.not_after >= $1 AND (c.not_after > $1 OR c.serial > $2) AND c.not_after <= $3
 		ORDER BY c.not_after, c.serial LIMIT $4`, at, octets(after.Serial), micros(until), limit)
 }
 

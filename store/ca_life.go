@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"hufu/ca"
@@ -56,8 +57,12 @@ func (t caTx) Reservation(serial []byte) (ca.Reservation, error) {
 	return r, caMissing(err, "reservation of %x", serial)
 }
 
-func (t caTx) CertificatesOfKey(spki []byte, limit int) ([]ca.Record, error) {
-	return list(t.tx, scanCertificate, caCertificateQuery+`WHERE c.spki = $1 ORDER BY c.issued_at DESC, c.serial LIMIT $2`, spki, limit)
+func (t caTx) CertificatesOfKeys(keys [][]byte, limit int) ([]ca.Record, error) {
+	return inParts(keys, limit, func(part [][]byte, room int) ([]ca.Record, error) {
+		var q filter
+		in(&q, `c.spki`, part)
+		return list(t.tx, scanCertificate, fmt.Sprintf(`%s %s ORDER BY c.issued_at DESC, c.serial LIMIT %d`, caCertificateQuery, q.text(), room), q.args...)
+	})
 }
 
 func (t caTx) Successor(serial string) (ca.Application, error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,33 @@ func (f *filter) add(condition string, values ...any) {
 		condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(f.args)), 1)
 	}
 	f.where = append(f.where, condition)
+}
+
+// in adds a condition that a column is one of several values, of which there is one at least.
+func in[T any](f *filter, column string, values []T) {
+	all := make([]any, len(values))
+	for i, v := range values {
+		all[i] = v
+	}
+	f.add(column+` IN (`+strings.Join(slices.Repeat([]string{`?`}, len(all)), `, `)+`)`, all...)
+}
+
+// inAtOnce is how many values one query names.
+const inAtOnce = 500
+
+// inParts lists at most limit rows for values that are many, in as few queries as may be; room is for how many more.
+func inParts[V, T any](values []V, limit int, ask func(part []V, room int) ([]T, error)) (all []T, err error) {
+	for part := range slices.Chunk(values, inAtOnce) {
+		if len(all) >= limit {
+			break
+		}
+		some, err := ask(part, limit-len(all))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
 }
 
 // text is the WHERE clause, of a filter with conditions.
