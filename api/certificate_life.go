@@ -19,7 +19,7 @@ func (a *API) certificateRoutes() []route {
 		{"GET /api/v1/certificates", "the holder, officers", text("查询证书", "Search certificates, newest first"), on(a.findCertificates)},
 		{"GET /api/v1/certificates/{serial}", anyone + "; of persons and officials the holder, whoever acts for it, officers", text("下载证书及证书链；个人和公务人员的证书仅限持有人和登记人员", "Get a certificate, its chain and its state; of persons and officials for the holder and officers only"), on(a.getCertificate, offers[chainView](pemChain, derCert))},
 		{"POST /api/v1/certificates/{serial}/revocation", ender + "; of an authority super administrator", text("吊销证书", "Revoke a certificate; for key compromise all of the same key"), on(a.revokeCertificate)},
-		{"POST /api/v1/certificates/{serial}/suspension", ender + ", registrar", text("挂起证书，可设定自动恢复时间", "Suspend a certificate, until a time or until it is resumed"), on(a.suspendCertificate)},
+		{"POST /api/v1/certificates/{serial}/suspension", ender + ", registrar", text("挂起证书，可设定自动恢复时间；工作人员的挂起计入每小时独自吊销的数量", "Suspend a certificate, until a time or until it is resumed; officers' suspensions count with what they revoke alone within an hour"), on(a.suspendCertificate)},
 		{"POST /api/v1/certificates/{serial}/resumption", "approver, business administrator; the holder who suspended it, where the profile allows", text("恢复被挂起的证书", "Let a suspended certificate be used again"), on(a.resumeCertificate)},
 		{"POST /api/v1/certificates/{serial}/renewal", replacer, text("更新证书：沿用原密钥，延长有效期", "Apply for a new certificate for the same key"), on(a.renewCertificate, created)},
 		{"POST /api/v1/certificates/{serial}/rekey", replacer, text("更换密钥：新密钥，名称不变", "Apply for a certificate for a new key, under the same name"), on(a.rekeyCertificate, created)},

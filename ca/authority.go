@@ -84,7 +84,7 @@ type Config struct {
 	Now    func() time.Time
 	// Issuing is how many issuances may be under way at once; more are refused with ErrCrowded. Optional: 256.
 	Issuing  int
-	Alone    int                        // certificates that an officer may revoke within an hour without another one; optional, 100; negative: any number
+	Alone    int                        // certificates that an officer may revoke or suspend within an hour without another one; optional, 100; negative: any number
 	RemoteIP func(*http.Request) string // address of a caller; optional, the peer's
 }
 
@@ -100,7 +100,6 @@ type Authority struct {
 	seen    listCache      // what others publish, as parsed last
 	strange *limit.Shared  // time-stamps for the world
 	reports *limit.Shared  // of lost keys by whoever has one
-	alone   *limit.Callers // certificates that each officer revokes
 
 	ocsp     *responder
 	listPart int // octets of a list in one row
@@ -155,7 +154,6 @@ func New(ctx context.Context, c Config) (*Authority, error) {
 		issuers: map[string]*issuer{}, services: map[string]*certs.Certificate{},
 		reports: limit.NewShared(limit.Rate{PerSecond: 0.5, Burst: 10}, limit.Rate{PerSecond: 10, Burst: 50}, c.Now),
 		strange: limit.NewShared(limit.Seconds(c.TimeStampRate/4, 10), limit.Seconds(c.TimeStampRate, 10), c.Now),
-		alone:   limit.New(limit.Rate{PerSecond: float64(c.Alone) / time.Hour.Seconds(), Burst: max(1, c.Alone)}, c.Now),
 	}
 	if err := a.loadProfiles(ctx); err != nil && !errors.Is(err, ErrDamagedProfile) {
 		return nil, err

@@ -68,17 +68,21 @@ func (a *Authority) BlockKeys(ctx context.Context, by actor.Actor, b Blocking) (
 	}
 	var out Blocked
 	var ended Ended
-	taken := charge{dry: b.DryRun}
+	second := false
 	err = a.Store.Update(ctx, func(w W) error {
 		if out, ended, err = a.blockAll(w, by, b, names); err != nil {
 			return err
 		}
-		return a.bounded(by, len(ended.Revoked), &taken)
+		err = a.alone(w, by, len(ended.Revoked), enders)
+		if b.DryRun {
+			second, err = tried(err)
+		}
+		return err
 	})
 	if err != nil && !isDry(err) {
 		return Blocked{}, err
 	}
-	if out.Second = taken.second; !b.DryRun {
+	if out.Second = second; !b.DryRun {
 		a.statusesChanged(ended)
 	}
 	return out, nil

@@ -16,7 +16,8 @@ var suspenders = []actor.Role{actor.RoleRegistrar, actor.RoleApprover, actor.Rol
 
 // Suspend puts a certificate on hold (reason certificateHold) until it is resumed or revoked, or until a time, zero for none,
 // when it resumes by itself. The holder may, who represents the entity that holds it, and officers. On a certificate that is
-// held already an officer puts an officer's hold with a new end, and a holder is told ErrHeld.
+// held already an officer puts an officer's hold with a new end, and a holder is told ErrHeld. Officers' suspensions count with what
+// they revoke: more than may be done alone within an hour is ErrSecondOfficer.
 func (a *Authority) Suspend(ctx context.Context, by actor.Actor, serial []byte, until time.Time) error {
 	if err := a.standing(ctx, by); err != nil {
 		return err
@@ -48,7 +49,10 @@ func (a *Authority) Suspend(ctx context.Context, by actor.Actor, serial []byte, 
 			return err
 		}
 		issuer = c.Issuer
-		return a.hold(w, by, held)
+		if err := a.hold(w, by, held); err != nil {
+			return err
+		}
+		return a.alone(w, by, 1, suspenders)
 	})
 	if err == nil {
 		a.statusChanged(issuer, serial)

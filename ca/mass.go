@@ -18,7 +18,8 @@ import (
 // The refusals of mass revocations.
 var (
 	ErrSecondOfficer = fault.New(fault.Denied, "ca.second-officer",
-		"This is more than one officer may revoke alone within an hour. Propose it as a mass revocation; another officer decides.", "超出单个人员一小时内可独自吊销的数量。请提出批量吊销，由另一名人员审核。")
+		"This is more than one officer may revoke and suspend alone within an hour. Let another officer go on, or propose it as a mass revocation, which another one decides.",
+		"超出单个人员一小时内可独自吊销和挂起的数量。请由另一名人员继续办理，或提出批量吊销，由另一名人员审核。")
 	ErrMass = fault.New(fault.Invalid, "ca.mass",
 		"A mass revocation names 1 to 1000 certificates, or as many keys, that are in force here. Divide it, or correct the list.", "批量吊销须指明 1 至 1000 张有效证书或密钥。请拆分或更正清单。")
 	ErrMassOld = fault.New(fault.Conflict, "ca.mass-old",
@@ -76,29 +77,28 @@ func (m Motion) mass() (MassProposal, error) {
 	return MassProposal{m, c.Mass, c.Count}, nil
 }
 
-// charge is what one call takes from what an officer may revoke alone.
-type charge struct {
-	dry    bool // nothing is taken
-	second bool // of a dry run: another officer would be needed
-	done   bool // taken, so that a transaction that is tried again takes it once
-}
-
-// bounded ends a transaction that has revoked n certificates: a dry run is given up, and so is more than the actor may do alone,
-// officer or registration client. Holders who end what is theirs, and the system, have no bound.
-func (a *Authority) bounded(by actor.Actor, n int, c *charge) error {
-	free := a.Alone < 0 || by.Capacity == actor.System || by.Require(enders...) != nil
-	if c.dry {
-		c.second = !free && n > a.Alone
-		return errDry
-	}
-	if free || n == 0 || c.done {
+// alone takes n acts from what the actor may do within an hour without another one, as an officer in one of the roles or as a
+// registration client. It is counted in the transaction that does them, for all nodes. Holders who end what is theirs, and the
+// system, have no bound.
+func (a *Authority) alone(w W, by actor.Actor, n int, officers []actor.Role) error {
+	if a.Alone < 0 || n == 0 || by.Capacity == actor.System || by.Require(officers...) != nil {
 		return nil
 	}
-	if n > a.Alone || a.alone.Take(by.String(), n) > 0 {
-		return ErrSecondOfficer.With("%s, %d certificates, %d an hour", by, n, a.Alone)
+	if n <= a.Alone {
+		cost := time.Duration(float64(n) / float64(a.Alone) * float64(time.Hour))
+		if taken, err := w.TakeAlone(by.Subject, a.Now(), cost, time.Hour); err != nil || taken {
+			return err
+		}
 	}
-	c.done = true
-	return nil
+	return ErrSecondOfficer.With("%s, %d certificates, %d an hour", by, n, a.Alone)
+}
+
+// tried ends a dry run: it is given up, and second tells whether another officer would be needed.
+func tried(refused error) (second bool, err error) {
+	if second = errors.Is(refused, ErrSecondOfficer); second || refused == nil {
+		return second, errDry
+	}
+	return false, refused
 }
 
 // ProposeMass proposes a mass revocation, for which two officers are needed. Nothing is revoked before DecideMass.

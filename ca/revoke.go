@@ -71,16 +71,20 @@ func (a *Authority) End(ctx context.Context, by actor.Actor, e Ending) (Ended, e
 		}
 	}
 	var out Ended
-	taken := charge{dry: e.DryRun}
+	second := false
 	err := a.Store.Update(ctx, func(w W) error {
 		out = Ended{}
 		if err := a.end(w, by, e, &out); err != nil {
 			return err
 		}
-		return a.bounded(by, len(out.Revoked), &taken)
+		err := a.alone(w, by, len(out.Revoked), enders)
+		if e.DryRun {
+			second, err = tried(err)
+		}
+		return err
 	})
 	if isDry(err) {
-		out.Second = taken.second
+		out.Second = second
 		return out, nil
 	}
 	if err != nil {

@@ -98,3 +98,13 @@ func (t caTx) AddRevocation(r ca.Revocation) (bool, error) {
 		r.Issuer, r.Serial, r.Shard, micros(r.At), int(r.Reason), micros(r.Invalid), micros(r.NotAfter), micros(r.HoldUntil), r.HeldBy)
 	return n == 1, err
 }
+
+// TakeAlone moves the time at which the budget is whole again, and not further than one budget from now. What is two ahead was
+// written while a clock was wrong, and counts for nothing.
+func (t caTx) TakeAlone(officer string, now time.Time, cost, whole time.Duration) (bool, error) {
+	n, err := t.exec(`INSERT INTO ca_alone (officer, full_at) VALUES ($1, $2)
+		ON CONFLICT (officer) DO UPDATE SET full_at = CASE WHEN ca_alone.full_at > $3 AND ca_alone.full_at <= $4 THEN ca_alone.full_at + $5 ELSE excluded.full_at END
+		WHERE ca_alone.full_at <= $6 OR ca_alone.full_at > $4`,
+		officer, micros(now.Add(cost)), micros(now), micros(now.Add(2*whole)), cost.Microseconds(), micros(now.Add(whole-cost)))
+	return n == 1, err
+}

@@ -20,7 +20,7 @@ var fewRows = []string{
 	"audit_key", "audit_tree", "audit_checkpoint",
 	"device_key", "data_key", "key_turn", "key_rotation", "key_destruction",
 	"ca_issuer", "ca_bundle", "ca_ceremony", "ca_profile", "ca_profile_turn", "ca_list_state", "ca_name",
-	"ca_motion", "ca_trust_list", "ca_trust_source", "ca_foreign_list", "ca_superior", "ca_reminder_position",
+	"ca_alone", "ca_motion", "ca_trust_list", "ca_trust_source", "ca_foreign_list", "ca_superior", "ca_reminder_position",
 	"enrol_client", "kmc_client", "oidc_client", "webhook_subscription",
 }
 
