@@ -2,6 +2,8 @@ package oidc_test
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,5 +59,62 @@ func TestAFrozenPersonsTokenWithinARequest(t *testing.T) {
 		if _, err := w.p.Bearer(request, tok.Access, "openid"); !errors.Is(err, oidc.ErrToken) {
 			w.Errorf("the same one, half a second later: %v", err)
 		}
+	})
+}
+
+// Tokens that are looked up at the same time, and together, stay each its person's; and whoever asks after one has died, or
+// after its person is frozen, is refused, whoever else asks at that moment.
+func TestTokensLookedUpTogetherStayApart(t *testing.T) {
+	each(t, func(w *world) {
+		type held struct {
+			access, subject, session string
+			dead                     atomic.Bool
+		}
+		li, zhang := w.enrol("lisi"), w.account
+		var all []*held
+		for i := range 6 {
+			h := &held{subject: w.zhang}
+			if w.account = zhang; i%2 == 1 {
+				w.account, h.subject = "lisi", li
+			}
+			h.access = w.browser().login("scope", "openid").Access
+			who, err := w.p.Bearer(w.Context(), h.access, "openid")
+			w.must(err)
+			h.session = who.Session
+			all = append(all, h)
+		}
+		const rounds = 60
+		var asked sync.WaitGroup
+		half := make(chan struct{}, 4*len(all))
+		for i := range 4 * len(all) {
+			h := all[i%len(all)]
+			asked.Go(func() {
+				for n := range rounds {
+					if n == rounds/2 {
+						half <- struct{}{}
+					}
+					dead := h.dead.Load()
+					who, err := w.p.Bearer(identity.Remember(store.Ahead(w.Context())), h.access, "openid")
+					switch {
+					case err == nil && (who.Subject != h.subject || who.Session != h.session):
+						w.Errorf("%s of %s comes as %s of %s", h.session, h.subject, who.Session, who.Subject)
+					case err == nil && dead:
+						w.Errorf("%s is taken after its end", h.session)
+					case err != nil && !errors.Is(err, oidc.ErrToken):
+						w.Error(err)
+					case err != nil && h == all[2]:
+						w.Errorf("%s lives, and is refused: %v", h.session, err)
+					}
+				}
+			})
+		}
+		<-half
+		w.must(w.logins.End(w.Context(), w.person(), all[0].session))
+		all[0].dead.Store(true)
+		w.must(w.people.Freeze(w.Context(), system, li, "test"))
+		for i := 1; i < len(all); i += 2 {
+			all[i].dead.Store(true)
+		}
+		asked.Wait()
 	})
 }

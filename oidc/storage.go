@@ -69,10 +69,8 @@ func (s *storage) look(ctx context.Context, kind TokenKind, signature string) (*
 	hash, f := tokenHash(kind, signature), flightOf(ctx)
 	hit, ok := f.token(hash)
 	if !ok {
-		err := s.p.store.View(ctx, func(r R) (err error) {
-			hit.token, hit.grant, hit.client, err = r.Token(kind, hash)
-			return err
-		})
+		var err error
+		hit.token, hit.grant, hit.client, err = s.p.store.Token(ctx, kind, hash)
 		if errors.Is(err, ErrNotFound) {
 			return nil, hit, fosite.ErrNotFound
 		}

@@ -13,6 +13,9 @@ import (
 type Store interface {
 	View(ctx context.Context, f func(R) error) error
 	Update(ctx context.Context, f func(W) error) error
+	// Token is R's Token for a request that asks nothing else, along with other requests that do the same at that moment.
+	// Whoever asks shares what they get and changes nothing in it.
+	Token(ctx context.Context, kind TokenKind, hash []byte) (Token, Grant, ClientRecord, error)
 }
 
 // R reads.

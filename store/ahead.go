@@ -36,10 +36,16 @@ func aheadOf(ctx context.Context) *ahead {
 	return a
 }
 
-func (a *ahead) put(session *login.Session, subject *identity.Subject, evidence []identity.Evidence) {
+// put takes what was found by questions that were put at a moment; nil is what was not.
+func (a *ahead) put(at time.Time, session *login.Session, who *person) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.read, a.session, a.subject, a.evidence = time.Now(), session, subject, evidence
+	a.read, a.session, a.subject, a.evidence = at, session, nil, nil
+	if who != nil && who.row != nil {
+		subject := *who.row
+		subject.Identifiers = who.identifiers
+		a.subject, a.evidence = &subject, who.evidence
+	}
 }
 
 // takeSession returns the session with the id, once.

@@ -49,6 +49,7 @@ type DB struct {
 	read   *sql.DB // a pool of sessions that cannot write
 	fields atomic.Pointer[FieldKeys]
 	now    func() time.Time
+	tokens gathering[tokenLook]
 
 	follow sync.Mutex // guards source, and opens keys one at a time
 	source func(context.Context) (FieldKeys, error)
@@ -62,6 +63,7 @@ type Options struct {
 // Open opens the database at dsn: "sqlite:PATH" (the folder must exist) or "postgres://…". It does not migrate.
 func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	db := &DB{now: opts.Now}
+	db.tokens.ask = db.lookAtTokens
 	if db.now == nil {
 		db.now = time.Now
 	}

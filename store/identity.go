@@ -87,27 +87,19 @@ func (p *person) of(id string, err error) (identity.Subject, error) {
 }
 
 func (t identityTx) subjectRow(id string, into *person) question {
-	return question{query: subjectRow + ` WHERE id = $1`, args: []any{id}, scan: t.readSubject(into)}
-}
-
-func (t identityTx) identifiersOf(id string, into *person) question {
-	return question{query: identifiersRow + ` AND subject = $1 ` + identifiersOrder, args: []any{id}, scan: t.readIdentifier(into)}
-}
-
-func (t identityTx) readSubject(into *person) func(scanner) error {
-	return func(s scanner) error {
+	return question{query: subjectRow + ` WHERE id = $1`, args: []any{id}, scan: func(s scanner) error {
 		sub, err := t.scanSubject(s)
 		into.row = &sub
 		return err
-	}
+	}}
 }
 
-func (t identityTx) readIdentifier(into *person) func(scanner) error {
-	return func(s scanner) error {
+func (t identityTx) identifiersOf(id string, into *person) question {
+	return question{query: identifiersRow + ` AND subject = $1 ` + identifiersOrder, args: []any{id}, scan: func(s scanner) error {
 		_, id, err := t.scanIdentifier(s)
 		into.identifiers = append(into.identifiers, id)
 		return err
-	}
+	}}
 }
 
 const (

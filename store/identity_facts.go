@@ -20,18 +20,18 @@ const (
 )
 
 func evidenceOf(subject string, into *[]identity.Evidence) question {
-	return question{query: evidenceRow + ` WHERE subject = $1 ` + evidenceOrder, args: []any{subject}, scan: readEvidence(into)}
-}
-
-func readEvidence(into *[]identity.Evidence) func(scanner) error {
-	return func(s scanner) error {
-		var e identity.Evidence
-		var at, expires int64
-		err := s.Scan(&e.ID, &e.Subject, &e.Method, &e.Source, &e.Level, &at, &expires, &e.By)
-		e.At, e.Expires = fromMicros(at), fromMicros(expires)
+	return question{query: evidenceRow + ` WHERE subject = $1 ` + evidenceOrder, args: []any{subject}, scan: func(s scanner) error {
+		e, err := scanEvidence(s)
 		*into = append(*into, e)
 		return err
-	}
+	}}
+}
+
+func scanEvidence(s scanner) (e identity.Evidence, err error) {
+	var at, expires int64
+	err = s.Scan(&e.ID, &e.Subject, &e.Method, &e.Source, &e.Level, &at, &expires, &e.By)
+	e.At, e.Expires = fromMicros(at), fromMicros(expires)
+	return e, err
 }
 
 func (t identityTx) AddEvidence(e identity.Evidence) error {

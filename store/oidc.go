@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"hufu/identity"
-	"hufu/identity/login"
 	"hufu/internal/actor"
 	"hufu/oidc"
 )
@@ -145,7 +145,7 @@ func scanGrant(s scanner, more ...any) (g oidc.Grant, err error) {
 	if err := json.Unmarshal([]byte(data), &d); err != nil {
 		return g, fmt.Errorf("read grant %s: %w", g.ID, err)
 	}
-	g.Sub, g.Capacity, g.Scopes, g.Audience = d.Sub, d.Capacity, d.Scopes, d.Audience
+	g.Sub, g.Capacity, g.Scopes, g.Audience = d.Sub, d.Capacity, slices.Clip(d.Scopes), slices.Clip(d.Audience)
 	g.RedirectURI, g.Nonce, g.Challenge = d.RedirectURI, d.Nonce, d.Challenge
 	g.AuthTime, g.AMR = fromMicros(d.AuthTime), d.AMR
 	g.IdentityLevel, g.AuthLevel = actor.Level(d.IdentityLevel), actor.Level(d.AuthLevel)
@@ -158,69 +158,41 @@ func (t oidcTx) Grant(id string) (oidc.Grant, error) {
 	return g, missing(err, "grant "+id)
 }
 
-const tokenRow = `SELECT ` + grantColumns + `, k.scopes, k.issued_at, k.expires_at, k.used_at, ` + clientColumns + `
+const (
+	tokenColumns = `k.hash, k.scopes, k.issued_at, k.expires_at, k.used_at`
+	tokenRow     = `SELECT ` + grantColumns + `, ` + tokenColumns + `, ` + clientColumns + `
 	FROM oidc_token k JOIN oidc_grant g ON g.id = k.grant_id JOIN oidc_client c ON c.id = g.client WHERE k.hash = $1 AND k.kind = $2`
+)
 
-func (t oidcTx) Token(kind oidc.TokenKind, hash []byte) (oidc.Token, oidc.Grant, oidc.ClientRecord, error) {
-	token := oidc.Token{Kind: kind, Hash: hash}
-	var grant oidc.Grant
-	var client oidc.ClientRecord
-	found := false
-	row := question{query: tokenRow, args: []any{hash, string(kind)}, scan: func(s scanner) (err error) {
-		var scopes string
-		var issued, expires, used int64
-		var c clientScan
-		if grant, err = scanGrant(s, append([]any{&scopes, &issued, &expires, &used}, c.dest()...)...); err != nil {
-			return err
-		}
-		if scopes != "" {
-			token.Scopes = strings.Fields(scopes)
-		}
-		token.Grant, token.Issued, token.Expires, token.Used = grant.ID, fromMicros(issued), fromMicros(expires), fromMicros(used)
-		found = true
-		client, err = c.record()
-		return err
-	}}
-	err := t.withStanding(kind, hash, row)
-	if err == nil && !found {
-		err = errNoRow
-	}
-	return token, grant, client, missing(err, string(kind))
+// tokenScan is a token's row being read.
+type tokenScan struct {
+	hash                  []byte
+	scopes                string
+	issued, expires, used int64
 }
 
-// grantOfToken is behind the questions that withStanding asks along.
-const grantOfToken = `FROM oidc_token k JOIN oidc_grant g ON g.id = k.grant_id WHERE k.hash = $1 AND k.kind = $2`
+func (k *tokenScan) dest() []any { return []any{&k.hash, &k.scopes, &k.issued, &k.expires, &k.used} }
 
-// withStanding asks for a token. Of an access token's request it reads session and person ahead.
-func (t oidcTx) withStanding(kind oidc.TokenKind, hash []byte, token question) error {
-	a := aheadOf(t.ctx)
-	if a == nil || kind != oidc.KindAccess || t.conn == nil || !t.readonly {
-		return t.gather(token)
+func (k *tokenScan) of(kind oidc.TokenKind, g oidc.Grant) oidc.Token {
+	token := oidc.Token{
+		Kind: kind, Hash: k.hash, Grant: g.ID,
+		Issued: fromMicros(k.issued), Expires: fromMicros(k.expires), Used: fromMicros(k.used),
 	}
-	var session *login.Session
-	var who person
-	args := []any{hash, string(kind)}
-	people := identityTx(t)
-	err := t.gather(token,
-		question{query: sessionRow + ` WHERE s.id = (SELECT g.session ` + grantOfToken + `)`, args: args, scan: func(r scanner) error {
-			s, err := loginTx(t).scanSession(r)
-			session = &s
-			return err
-		}},
-		question{query: subjectRow + ` WHERE id = (SELECT g.subject ` + grantOfToken + `)`, args: args, scan: people.readSubject(&who)},
-		question{
-			query: identifiersRow + ` AND subject = (SELECT g.subject ` + grantOfToken + `) ` + identifiersOrder,
-			args:  args, scan: people.readIdentifier(&who),
-		},
-		question{
-			query: evidenceRow + ` WHERE subject = (SELECT g.subject ` + grantOfToken + `) ` + evidenceOrder,
-			args:  args, scan: readEvidence(&who.evidence),
-		})
-	if err == nil && who.row != nil {
-		who.row.Identifiers = who.identifiers
-		a.put(session, who.row, who.evidence)
+	if k.scopes != "" {
+		token.Scopes = strings.Fields(k.scopes)
 	}
-	return err
+	return token
+}
+
+func (t oidcTx) Token(kind oidc.TokenKind, hash []byte) (oidc.Token, oidc.Grant, oidc.ClientRecord, error) {
+	var token tokenScan
+	var c clientScan
+	grant, err := scanGrant(t.q.QueryRowContext(t.ctx, tokenRow, hash, string(kind)), append(token.dest(), c.dest()...)...)
+	if err != nil {
+		return oidc.Token{}, grant, oidc.ClientRecord{}, missing(err, string(kind))
+	}
+	client, err := c.record()
+	return token.of(kind, grant), grant, client, err
 }
 
 func (t oidcTx) LiveGrants(subject string) ([]oidc.Grant, error) {
