@@ -74,8 +74,10 @@ func TestOneInstanceNumberIsOneServers(t *testing.T) {
 			if other.alone {
 				t.Error("another server does not see that it is not alone")
 			}
-			pass(nodeLease + time.Second) // the first fell asleep
-			must(t, twin.joinNodes(t.Context(), openOptions{}))
+			twin.now = clock
+			passed := time.AfterFunc(300*time.Millisecond, func() { pass(nodeLease + time.Second) }) // the first fell asleep, or died
+			defer passed.Stop()
+			must(t, twin.joinNodes(t.Context(), openOptions{})) // waits for the end of the claim
 			ctx, cancel := context.WithTimeout(t.Context(), nodeLease/4+2*time.Second)
 			defer cancel()
 			go func() {
