@@ -162,7 +162,8 @@ func (a SignatureAlgorithm) NewHash(pub crypto.PublicKey) (hash.Hash, error) {
 	return nil, fmt.Errorf("signature algorithm %d: %w", int(a), ErrUnsupported)
 }
 
-// Sign signs a message with the algorithm that fits the signer's key, and verifies the signature before it returns it.
+// Sign signs a message with the algorithm that fits the signer's key, and verifies the signature before it returns it, unless
+// the signer is gm.Verifying.
 func Sign(signer crypto.Signer, message []byte) (SignatureAlgorithm, []byte, error) {
 	pub := signer.Public()
 	alg, err := SigningAlgorithm(pub)
@@ -182,25 +183,6 @@ func Sign(signer crypto.Signer, message []byte) (SignatureAlgorithm, []byte, err
 	return alg, sig, err
 }
 
-// signUnchecked is Sign for a signer that verifies by itself.
-func signUnchecked(signer crypto.Signer, message []byte) (SignatureAlgorithm, []byte, error) {
-	pub := signer.Public()
-	alg, err := SigningAlgorithm(pub)
-	if err != nil {
-		return UnknownSignature, nil, err
-	}
-	h, err := alg.NewHash(pub)
-	if err != nil {
-		return UnknownSignature, nil, err
-	}
-	h.Write(message)
-	sig, err := signer.Sign(rand.Reader, h.Sum(nil), signerOptions(alg))
-	if err != nil {
-		return UnknownSignature, nil, fmt.Errorf("sign with %s: %w", alg, err)
-	}
-	return alg, sig, nil
-}
-
 // signerOptions is what tells a signer that it gets a finished digest.
 func signerOptions(alg SignatureAlgorithm) crypto.SignerOpts {
 	if alg == SM2WithSM3 {
@@ -209,11 +191,15 @@ func signerOptions(alg SignatureAlgorithm) crypto.SignerOpts {
 	return algorithms[alg].hash
 }
 
-// SignDigest signs a finished digest (of NewHash) and verifies the signature before it returns it.
+// SignDigest signs a finished digest (of NewHash) and verifies the signature before it returns it, unless the signer is
+// gm.Verifying.
 func SignDigest(signer crypto.Signer, alg SignatureAlgorithm, digest []byte) ([]byte, error) {
 	sig, err := signer.Sign(rand.Reader, digest, signerOptions(alg))
 	if err != nil {
 		return nil, fmt.Errorf("sign with %s: %w", alg, err)
+	}
+	if _, verified := signer.(gm.Verifying); verified {
+		return sig, nil
 	}
 	if err := VerifyDigest(signer.Public(), alg, digest, sig); err != nil {
 		return nil, fmt.Errorf("own signature with %s: %w", alg, err)

@@ -24,11 +24,7 @@ func SignTBS(signer crypto.Signer, tbs []byte) (*Certificate, error) {
 		return nil, err
 	}
 	h.Write(tbs)
-	var opts crypto.SignerOpts = algorithms[alg].hash
-	if alg == SM2WithSM3 {
-		opts = gm.Digest
-	}
-	sig, err := signer.Sign(rand.Reader, h.Sum(nil), opts)
+	sig, err := signer.Sign(rand.Reader, h.Sum(nil), signerOptions(alg))
 	if err != nil {
 		return nil, fmt.Errorf("sign with %s: %w", alg, err)
 	}
@@ -43,14 +39,8 @@ func SignTBS(signer crypto.Signer, tbs []byte) (*Certificate, error) {
 	if !bytes.Equal(c.RawTBS, tbs) {
 		return nil, errOtherTBS
 	}
-	if _, ok := signer.(Verifying); ok && c.SignatureAlgorithm == alg {
+	if _, ok := signer.(gm.Verifying); ok && c.SignatureAlgorithm == alg {
 		return c, nil
 	}
 	return c, c.CheckSignatureKey(signer.Public())
-}
-
-// Verifying is a signer that returns no signature that it has not verified with its public key, as those of package hsm do.
-type Verifying interface {
-	crypto.Signer
-	VerifiesSignatures()
 }

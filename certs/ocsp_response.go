@@ -61,9 +61,6 @@ type OCSPTemplate struct {
 	ProducedAt time.Time
 	Answers    []OCSPAnswer
 	Nonce      []byte // of the request; nil when it had none, and in answers signed beforehand
-	// Trusted says that the signer verifies its signatures itself, as those of package hsm do. Else each is verified here,
-	// which takes longer than signing.
-	Trusted bool
 }
 
 // OCSPFailure returns the response for a request that is not answered. status is not OCSPSuccessful.
@@ -77,11 +74,7 @@ func BuildOCSPResponse(t OCSPTemplate, signer crypto.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build OCSP response: %w", err)
 	}
-	sign := Sign
-	if t.Trusted {
-		sign = signUnchecked
-	}
-	alg, sig, err := sign(signer, tbs)
+	alg, sig, err := Sign(signer, tbs)
 	if err != nil {
 		return nil, fmt.Errorf("build OCSP response: %w", err)
 	}

@@ -60,7 +60,7 @@ func opensslReadsAnswers(t *testing.T, dir string, ca party, hash string, now ti
 	if err != nil || len(request.IDs) != 2 || !request.IDs[0].Names(ca.Certificate) {
 		t.Fatalf("%+v, %v", request, err)
 	}
-	template := OCSPTemplate{Nonce: request.Nonce, Responder: ca.Certificate, ProducedAt: now, Trusted: true}
+	template := OCSPTemplate{Nonce: request.Nonce, Responder: ca.Certificate, ProducedAt: now}
 	for i, id := range request.IDs {
 		template.Answers = append(template.Answers, OCSPAnswer{
 			ID: id, Status: []OCSPStatus{OCSPRevoked, OCSPUnknown}[i], RevokedAt: now, Reason: ReasonCertificateHold, ThisUpdate: now, NextUpdate: now.Add(time.Hour),

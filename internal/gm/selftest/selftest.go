@@ -65,6 +65,7 @@ var checks = []struct {
 	{"SM3 of long input", "cross-check", sm3Cross},
 	{"SM4-GCM each way", "cross-check", gcmCross},
 	{"SM2 signatures each way and flipped bit", "cross-check", signCross},
+	{"SM2 verification with a table and flipped bit", "cross-check", tableCross},
 	{"SM2 encryption each way and flipped bit", "cross-check", encryptCross},
 }
 
@@ -209,6 +210,36 @@ func signCross() error {
 	}
 	changed := append([]byte{msg[0] ^ 1}, msg[1:]...)
 	if gm.Verify(pub, changed, der) || second(pub).Verify(changed, der) {
+		return errFlipped
+	}
+	return nil
+}
+
+// tableCross holds our own verification against both: it takes what they sign, and nothing else.
+func tableCross() error {
+	k, err := gm.GenerateKey()
+	if err != nil {
+		return err
+	}
+	pub, msg := k.Public().(*ecdsa.PublicKey), []byte("见符如见人")
+	v, err := gm.NewVerifier(pub)
+	if err != nil {
+		return err
+	}
+	e, err := gm.E(pub, gm.DefaultID, msg)
+	if err != nil {
+		return err
+	}
+	ours, err := k.Sign(nil, e[:], gm.Digest)
+	if err != nil || !v.VerifyE(e[:], ours) {
+		return errDisagree
+	}
+	theirs, err := (&tjsm2.PrivateKey{PublicKey: *second(pub), D: new(big.Int).SetBytes(k.Bytes())}).Sign(rand.Reader, msg, nil)
+	if err != nil || !v.VerifyE(e[:], theirs) {
+		return errDisagree
+	}
+	e[0] ^= 1
+	if v.VerifyE(e[:], ours) || v.VerifyE(e[:], theirs) {
 		return errFlipped
 	}
 	return nil
