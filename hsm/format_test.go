@@ -124,16 +124,17 @@ func TestWrongSignatureNeverLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, k := range map[string]*gm.PrivateKey{"a handle that moved to another key": wrong, "a device fault": nil} {
-		s := &signer{ctx: t.Context(), label: "x", pub: right.Public()}
-		s.sign = driverOf(k)
-		for _, opts := range []crypto.SignerOpts{gm.Digest, gm.Message} {
-			sig, err := s.Sign(nil, make([]byte, 32), opts)
-			if sig != nil || !errors.Is(err, ErrSignature) {
-				t.Errorf("%s: %x, %v", name, sig, err)
+		s := new(Signers).NewSigner(t.Context(), "x", right.Public(), driverOf(k))
+		for range worthATable { // half of them without a table
+			for _, opts := range []crypto.SignerOpts{gm.Digest, gm.Message} {
+				sig, err := s.Sign(nil, make([]byte, 32), opts)
+				if sig != nil || !errors.Is(err, ErrSignature) {
+					t.Errorf("%s: %x, %v", name, sig, err)
+				}
 			}
 		}
 	}
-	s := &signer{ctx: t.Context(), label: "x", pub: right.Public(), sign: driverOf(right)}
+	s := new(Signers).NewSigner(t.Context(), "x", right.Public(), driverOf(right)).(*signer)
 	if sig, err := s.SignMessage(nil, []byte("m"), gm.Message); err != nil || !gm.Verify(right.Public().(*ecdsa.PublicKey), []byte("m"), sig) {
 		t.Errorf("the right key: %v", err)
 	}

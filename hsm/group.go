@@ -217,6 +217,9 @@ type groupSigner struct {
 
 func (s *groupSigner) Public() crypto.PublicKey { return s.public }
 
+// VerifiesSignatures is of gm.Verifying.
+func (*groupSigner) VerifiesSignatures() {}
+
 func (s *groupSigner) Sign(_ io.Reader, input []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return s.use(func(signer crypto.Signer) ([]byte, error) { return signer.Sign(nil, input, opts) })
 }

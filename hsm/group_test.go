@@ -106,7 +106,7 @@ func (f *frail) Signer(ctx context.Context, label string) (crypto.Signer, error)
 	if err != nil {
 		return nil, err
 	}
-	return hsm.NewSigner(ctx, label, s.Public(), func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return new(hsm.Signers).NewSigner(ctx, label, s.Public(), func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 		if err := f.try(ctx); err != nil {
 			return nil, err
 		}

@@ -24,18 +24,19 @@ type signer struct {
 	ctx   context.Context // of the call to Device.Signer, since crypto.Signer takes none
 	label string
 	pub   crypto.PublicKey
+	often *often // nil for keys that are not SM2
 	sign  SignDigest
 }
 
 // NewSigner puts the checks that all drivers share before a driver's signing: the input of Asymmetric.Signer and nothing
 // else, hashing on the host, and no signature leaves that pub does not verify. It works until ctx ends.
-func NewSigner(ctx context.Context, label string, pub crypto.PublicKey, sign SignDigest) crypto.Signer {
-	return &signer{ctx, label, pub, sign}
+func (s *Signers) NewSigner(ctx context.Context, label string, pub crypto.PublicKey, sign SignDigest) crypto.Signer {
+	return &signer{ctx, label, pub, s.of(pub), sign}
 }
 
 func (s *signer) Public() crypto.PublicKey { return s.pub }
 
-// VerifiesSignatures tells whoever would verify them once more (certs.Verifying).
+// VerifiesSignatures tells whoever would verify them once more (gm.Verifying).
 func (*signer) VerifiesSignatures() {}
 
 func (s *signer) Sign(_ io.Reader, input []byte, opts crypto.SignerOpts) ([]byte, error) {
@@ -52,7 +53,7 @@ func (s *signer) Sign(_ io.Reader, input []byte, opts crypto.SignerOpts) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	if !verifies(s.pub, digest, opts, sig) {
+	if !s.verifies(digest, opts, sig) {
 		return nil, ErrSignature.With("key %q", s.label)
 	}
 	return sig, nil
@@ -99,12 +100,12 @@ func accepts(pub crypto.PublicKey, opts crypto.SignerOpts) bool {
 		(pss.SaltLength == rsa.PSSSaltLengthEqualsHash || pss.SaltLength == sha256.Size)
 }
 
-// verifies reports whether sig is pub's signature of the digest.
-func verifies(pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts, sig []byte) bool {
-	switch pub := pub.(type) {
+// verifies reports whether sig is the key's signature of the digest.
+func (s *signer) verifies(digest []byte, opts crypto.SignerOpts, sig []byte) bool {
+	switch pub := s.pub.(type) {
 	case *ecdsa.PublicKey:
-		if gm.IsSM2(pub) {
-			return gm.VerifyE(pub, digest, sig)
+		if s.often != nil {
+			return s.often.verifies(pub, digest, sig)
 		}
 		return ecdsa.VerifyASN1(pub, digest, sig)
 	case *rsa.PublicKey:

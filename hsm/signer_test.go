@@ -23,7 +23,7 @@ func TestASignatureHasADeadlineOfItsOwn(t *testing.T) {
 			return nil, ErrUnavailable.With("%w", ctx.Err())
 		}
 		began := time.Now()
-		s := NewSigner(context.Background(), "k", key.Public(), func(ctx context.Context, _ []byte, _ crypto.SignerOpts) ([]byte, error) { return hang(ctx) })
+		s := new(Signers).NewSigner(context.Background(), "k", key.Public(), func(ctx context.Context, _ []byte, _ crypto.SignerOpts) ([]byte, error) { return hang(ctx) })
 		if _, err := s.Sign(nil, make([]byte, 32), gm.Digest); !errors.Is(err, ErrUnavailable) || time.Since(began) != OperationTime {
 			t.Errorf("sign: %v after %s", err, time.Since(began))
 		}

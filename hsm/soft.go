@@ -21,6 +21,7 @@ type Soft struct {
 	now     func() time.Time
 	ring    [16]byte
 	masters masters
+	signers Signers
 
 	mu      sync.RWMutex // held for reading while a key works, for writing while the set of keys changes
 	closed  bool

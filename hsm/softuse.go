@@ -98,7 +98,7 @@ func (s *Soft) Signer(ctx context.Context, label string) (crypto.Signer, error) 
 			return sig, nil
 		})
 	}
-	return NewSigner(ctx, label, key.info.Public, sign), nil
+	return s.signers.NewSigner(ctx, label, key.info.Public, sign), nil
 }
 
 // Decrypter returns the decrypter of a key.

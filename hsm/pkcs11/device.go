@@ -23,6 +23,7 @@ type Device struct {
 	mod     *module
 	pin     []byte // for logging in again; cleared on Close
 	can     abilities
+	signers hsm.Signers
 
 	patience time.Duration   // of Close
 	life     context.Context // ends with Close

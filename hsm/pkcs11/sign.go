@@ -44,6 +44,9 @@ type signer struct {
 
 func (s *signer) Public() crypto.PublicKey { return s.k.info.Public }
 
+// VerifiesSignatures is of gm.Verifying.
+func (*signer) VerifiesSignatures() {}
+
 func (s *signer) Sign(rand io.Reader, input []byte, opts crypto.SignerOpts) ([]byte, error) {
 	var used place
 	sign := func() ([]byte, error) { return s.checked(&used).Sign(rand, input, opts) }
@@ -68,7 +71,7 @@ type signed struct {
 
 // checked puts the checks of package hsm before the device, for one signature.
 func (s *signer) checked(used *place) crypto.Signer {
-	return hsm.NewSigner(s.ctx, s.k.info.Label, s.k.info.Public, func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return s.d.signers.NewSigner(s.ctx, s.k.info.Label, s.k.info.Public, func(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 		digest = append([]byte(nil), digest...) // an abandoned call may read it after its caller has gone
 		r, err := run(ctx, s.d, "sign with key "+s.k.info.Label, func(l *session) (signed, error) { return l.signDigest(s.k, digest, opts) }, nil)
 		*used = r.used
@@ -170,6 +173,9 @@ type messageSigner struct {
 }
 
 func (m *messageSigner) Public() crypto.PublicKey { return m.k.info.Public }
+
+// VerifiesSignatures is of gm.Verifying.
+func (*messageSigner) VerifiesSignatures() {}
 
 // SignMessage is of crypto.MessageSigner.
 func (m *messageSigner) SignMessage(rand io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, error) {

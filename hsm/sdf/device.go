@@ -17,6 +17,7 @@ type Device struct {
 	lib       library
 	cfg       Config
 	file      *file
+	signers   hsm.Signers
 	passwords *passwords
 	slots     chan struct{} // a place for each session that may exist at once
 	crew      *aside.Crew

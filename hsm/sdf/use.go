@@ -72,7 +72,7 @@ func (d *Device) Signer(ctx context.Context, label string) (crypto.Signer, error
 		})
 		return sig, translate(err, "sign with key %q", label)
 	}
-	return &signer{hsm.NewSigner(ctx, label, pub, sign), d, k}, nil
+	return &signer{d.signers.NewSigner(ctx, label, pub, sign), d, k}, nil
 }
 
 // signer looks at the key anew after a wrong signature: another one may have been put behind its index.
@@ -81,6 +81,9 @@ type signer struct {
 	device *Device
 	key    assignment
 }
+
+// VerifiesSignatures is of gm.Verifying.
+func (*signer) VerifiesSignatures() {}
 
 func (s *signer) Sign(r io.Reader, input []byte, opts crypto.SignerOpts) ([]byte, error) {
 	sig, err := s.Signer.Sign(r, input, opts)
