@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hufu/identity/login"
@@ -43,13 +44,20 @@ func (s oidcStore) Token(ctx context.Context, kind oidc.TokenKind, hash []byte) 
 		return token, grant, client, ctx.Err()
 	}
 	if err == nil && !look.live.found {
+		if ctx.Err() != nil { // perhaps nobody looked
+			return token, grant, client, ctx.Err()
+		}
 		err = errNoRow
 	}
 	return look.live.token, look.live.grant, look.live.client, missing(err, string(kind))
 }
 
-// lookAtTokens answers looks in one round trip.
+// lookAtTokens answers looks in one round trip, except those whose request is over.
 func (db *DB) lookAtTokens(all []*tokenLook) error {
+	all = slices.DeleteFunc(all, func(l *tokenLook) bool { return l.ctx.Err() != nil })
+	if len(all) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), tokenLookTime)
 	defer cancel()
 	begun := time.Now()
