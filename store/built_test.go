@@ -167,6 +167,7 @@ func (f texts) run(t *testing.T, db *DB) {
 			call(tx)
 			for _, s := range tx.waiting { // see later
 				note(s.query)
+				note(s.many)
 			}
 			return errEnough
 		})

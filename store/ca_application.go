@@ -97,8 +97,12 @@ func (t caTx) AddApplication(a ca.Application) error {
 	}
 	return t.later(statement{
 		query: `INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
-			maker, maker_detail, steps, batch, request_key, at, decided_at, certificates, authorised_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, '', $19)`,
+			maker, maker_detail, steps, batch, request_key, at, decided_at, authorised_by, certificates)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, '')`,
+		many: `INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
+			maker, maker_detail, steps, batch, request_key, at, decided_at, authorised_by, certificates)
+		SELECT *, '' FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::text[],
+			$10::text[], $11::text[], $12::text[], $13::bytea[], $14::bytea[], $15::text[], $16::text[], $17::bigint[], $18::bigint[], $19::text[])`,
 		args: []any{
 			a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, octets(a.Request), octets(a.SPKI), string(a.State), string(a.Act), a.Replaces,
 			a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt), a.Authorised,
@@ -139,7 +143,9 @@ func (t caTx) StillApproved(id string) error {
 func (t caTx) SetIssued(id string, serials []string, envelope []byte) error {
 	return t.later(statement{
 		query: `UPDATE ca_application SET state = 'issued', certificates = $2, envelope = $3, revision = revision + 1 WHERE id = $1 AND state = 'approved'`,
-		args:  []any{id, strings.Join(serials, " "), envelope},
-		none:  func() error { return ca.ErrState.With("application %s was issued by another call meanwhile", id) },
+		many: `UPDATE ca_application SET state = 'issued', certificates = v.certificates, envelope = v.envelope, revision = revision + 1
+			FROM unnest($1::text[], $2::text[], $3::bytea[]) AS v (id, certificates, envelope) WHERE ca_application.id = v.id AND state = 'approved'`,
+		args: []any{id, strings.Join(serials, " "), envelope},
+		none: func() error { return ca.ErrState.With("application %s was issued by another call meanwhile", id) },
 	})
 }

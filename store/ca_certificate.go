@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -123,6 +124,9 @@ func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) error {
 		query: `INSERT INTO ca_key (spki, holder, purpose) VALUES ($1, $2, $3)
 			ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
 			WHERE ca_key.holder = excluded.holder AND ca_key.purpose = excluded.purpose AND ca_key.blocked = 0`,
+		many: `INSERT INTO ca_key (spki, holder, purpose) SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[])
+			ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
+			WHERE ca_key.holder = excluded.holder AND ca_key.purpose = excluded.purpose AND ca_key.blocked = 0`,
 		args: []any{spki, o.Holder, o.Use},
 		none: func() error { return ca.ErrKeyUsed.With("key %x for holder %s as %s", spki, o.Holder, o.Use) },
 	})
@@ -135,7 +139,7 @@ func (t caTx) BlockKey(spki []byte, at time.Time) error {
 	return err
 }
 
-const caReservationQuery = `SELECT serial, issuer, application, purpose, profile, tbs, tbs_sm3, at, shard FROM ca_reserved `
+const caReservationQuery = `SELECT ` + caReservationColumns + ` FROM ca_reserved `
 
 func scanReservation(s scanner) (r ca.Reservation, err error) {
 	var at int64
@@ -152,17 +156,26 @@ func (t caTx) ReservationsOf(application string) ([]ca.Reservation, error) {
 	return list(t.tx, scanReservation, caReservationQuery+`WHERE application = $1 AND purpose <> ''`, application)
 }
 
+const caReservationColumns = `serial, issuer, application, purpose, profile, tbs, tbs_sm3, at, shard`
+
+// Reserve puts its texts together by how many authorities are above: each is looked for among the revoked.
 func (t caTx) Reserve(r ca.Reservation) error {
-	query := `INSERT INTO ca_reserved (serial, issuer, application, purpose, profile, tbs, tbs_sm3, at, shard)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9`
+	query := `INSERT INTO ca_reserved (` + caReservationColumns + `) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9`
+	many := `INSERT INTO ca_reserved (` + caReservationColumns + `) SELECT *
+		FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bigint[], $9::bigint[])`
 	args := []any{r.Serial, r.Issuer, r.Application, r.Use, r.Profile, r.TBS, r.TBSHash, micros(r.At), r.Shard}
-	for i, c := range r.Under {
-		query += []string{` WHERE`, ` AND`}[min(i, 1)] +
-			fmt.Sprintf(` NOT EXISTS (SELECT 1 FROM ca_revocation WHERE issuer = $%d AND serial = $%d)`, len(args)+1, len(args)+2)
+	and := ` WHERE`
+	for _, c := range r.Under {
+		issuer, serial := "$"+strconv.Itoa(len(args)+1), "$"+strconv.Itoa(len(args)+2)
+		query += and + ` NOT EXISTS (SELECT 1 FROM ca_revocation WHERE issuer = ` + issuer + ` AND serial = ` + serial + `)`
+		many += and + ` NOT EXISTS (SELECT 1 FROM unnest(` + issuer + `::text[], ` + serial + `::bytea[]) AS u (issuer, serial)
+			JOIN ca_revocation v ON v.issuer = u.issuer AND v.serial = u.serial)`
 		args = append(args, c.Issuer, c.Serial)
+		and = ` AND`
 	}
 	return t.later(statement{
 		query: query,
+		many:  many,
 		args:  args,
 		none:  func() error { return ca.ErrIssuerRevoked.With("authority %q, or one above it", r.Issuer) },
 		failed: func(err error) error {
@@ -182,7 +195,12 @@ func (t caTx) FinishReservation(issuer string, serial []byte) (bool, error) {
 const caEndReservation = `DELETE FROM ca_reserved WHERE serial = $1 AND issuer = $2`
 
 func (t caTx) AddCertificate(r ca.Record) error {
-	ended := statement{query: caEndReservation, args: []any{r.Serial, r.Issuer}, none: func() error { return ca.ErrState.With("reservation %x was voided meanwhile", r.Serial) }}
+	ended := statement{
+		query: caEndReservation,
+		many:  `DELETE FROM ca_reserved USING unnest($1::bytea[], $2::text[]) AS v (serial, issuer) WHERE ca_reserved.serial = v.serial AND ca_reserved.issuer = v.issuer`,
+		args:  []any{r.Serial, r.Issuer},
+		none:  func() error { return ca.ErrState.With("reservation %x was voided meanwhile", r.Serial) },
+	}
 	status := statement{
 		query: `INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,

@@ -16,6 +16,7 @@ type statement struct {
 	args   []any
 	none   func() error          // what it means that no row was changed; nil: nothing
 	failed func(err error) error // what a failure of the statement means; nil: itself
+	listed bool                  // several as one, whose first says what it means that one of them changed no row, or failed
 }
 
 // later adds a change to those that the transaction sends together, in their order, before it asks anything or commits: on
@@ -79,13 +80,17 @@ func (s statement) settle(rows int64, err error) error {
 	}
 }
 
-// strict is the statement as PostgreSQL gets it: one that must change a row fails without, so that a commit which is on its
-// way behind it comes to nothing.
+// strict is the statement as PostgreSQL gets it: one that must change a row, or several that must change one each, fails
+// without, so that a commit which is on its way behind it comes to nothing.
 func (s statement) strict() string {
-	if s.none == nil {
+	switch {
+	case s.none == nil:
 		return s.query
+	case s.listed:
+		return `WITH changed AS (` + s.query + ` RETURNING 1) SELECT 1 / CAST(count(*) = cardinality($1) AS INTEGER) FROM changed`
+	default:
+		return `WITH changed AS (` + s.query + ` RETURNING 1) SELECT 1 / count(*) FROM changed`
 	}
-	return `WITH changed AS (` + s.query + ` RETURNING 1) SELECT 1 / count(*) FROM changed`
 }
 
 // settleStrict is settle for strict: 22012 is division_by_zero.
@@ -135,27 +140,35 @@ func (t *tx) sendWaiting(commit bool) error {
 
 // merged puts changes that can be sent as one in the place of the first of them.
 func merged(waiting []statement) []statement {
-	same, sent := map[string][]statement{}, map[string]bool{}
-	for _, s := range waiting {
-		same[s.many] = append(same[s.many], s)
-	}
-	var all []statement
-	for _, s := range waiting {
-		if sent[s.many] {
+	place := map[string]int{}
+	var same [][]*statement
+	for i := range waiting {
+		s := &waiting[i]
+		at, known := place[s.many]
+		if s.many == "" || !known {
+			place[s.many] = len(same)
+			same = append(same, []*statement{s})
 			continue
 		}
-		if s.many != "" && len(same[s.many]) > 1 {
-			if args, ok := lists(same[s.many]); ok {
-				sent[s.many], s = true, statement{query: s.many, args: args, failed: s.failed}
+		same[at] = append(same[at], s)
+	}
+	all := make([]statement, 0, len(same))
+	for _, some := range same {
+		if len(some) > 1 {
+			if args, ok := lists(some); ok {
+				all = append(all, statement{query: some[0].many, args: args, none: some[0].none, failed: some[0].failed, listed: true})
+				continue
 			}
 		}
-		all = append(all, s)
+		for _, s := range some {
+			all = append(all, *s)
+		}
 	}
 	return all
 }
 
 // lists returns the arguments of statements as a list for each place; not ok when one has another type there.
-func lists(same []statement) (all []any, ok bool) {
+func lists(same []*statement) (all []any, ok bool) {
 	all, ok = make([]any, len(same[0].args)), true
 	for place := 0; ok && place < len(all); place++ {
 		switch same[0].args[place].(type) {
@@ -174,7 +187,7 @@ func lists(same []statement) (all []any, ok bool) {
 	return all, ok
 }
 
-func listAt[T any](same []statement, place int) ([]T, bool) {
+func listAt[T any](same []*statement, place int) ([]T, bool) {
 	all := make([]T, len(same))
 	for i, s := range same {
 		v, ok := s.args[place].(T)
