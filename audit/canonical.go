@@ -4,55 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 )
-
-// object is a JSON object of strings, small integers, lists of strings and further objects: all that a leaf needs.
-type object map[string]any
-
-// canonical writes an object after RFC 8785 (JCS). Keys are ASCII here, so that order by bytes is the order JCS asks for.
-func canonical(o object) []byte { return appendValue(nil, o) }
-
-func appendValue(b []byte, v any) []byte {
-	switch v := v.(type) {
-	case string:
-		return appendString(b, v)
-	case int:
-		return strconv.AppendInt(b, int64(v), 10)
-	case []string:
-		b = append(b, '[')
-		for i, s := range v {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendString(b, s)
-		}
-		return append(b, ']')
-	case map[string]string:
-		o := object{}
-		for k, s := range v {
-			o[k] = s
-		}
-		return appendValue(b, o)
-	case object:
-		b = append(b, '{')
-		for i, k := range slices.Sorted(maps.Keys(v)) {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendValue(append(appendString(b, k), ':'), v[k])
-		}
-		return append(b, '}')
-	}
-	return append(b, "null"...)
-}
 
 // appendString escapes what RFC 8785 section 3.2.2.2 escapes, and nothing else.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
+	if isPlain(s) {
+		return append(append(b, s...), '"')
+	}
 	for _, r := range s {
 		switch {
 		case r == '"' || r == '\\':
@@ -64,6 +25,16 @@ func appendString(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// isPlain tells a text that is written as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func shortEscape(c byte) string {
@@ -83,12 +54,30 @@ func shortEscape(c byte) string {
 	return `\u00` + string([]byte{hex[c>>4], hex[c&15]})
 }
 
-// appendMember adds a member to the object that b ends in.
-func appendMember(b []byte, key, value string) []byte {
+// appendKey begins a member of the object that b ends in.
+func appendKey(b []byte, key string) []byte {
 	if b[len(b)-1] != '{' {
 		b = append(b, ',')
 	}
-	return appendString(append(appendString(b, key), ':'), value)
+	return append(appendString(b, key), ':')
+}
+
+// appendMember adds a member to the object that b ends in.
+func appendMember(b []byte, key, value string) []byte { return appendString(appendKey(b, key), value) }
+
+// appendTexts adds an object as a member, its members in the order of their keys: these are ASCII here, so that order by bytes
+// is the order that RFC 8785 asks for.
+func appendTexts(b []byte, key string, texts map[string]string) []byte {
+	b = append(appendKey(b, key), '{')
+	keys := make([]string, 0, 8)
+	for k := range texts {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		b = appendMember(b, k, texts[k])
+	}
+	return append(b, '}')
 }
 
 // cursor reads what is written in one known form. What is otherwise makes it bad, and it then reads nothing more.

@@ -5,7 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,8 +26,14 @@ type rows struct {
 }
 
 func newRows() *rows {
-	return &rows{keys: Keys{Wrap: bytes.Repeat([]byte{2}, 16), Tag: bytes.Repeat([]byte{4}, 32)}, subj: map[string][]byte{}}
+	keys, err := NewKeys(testWrap, testTag)
+	if err != nil {
+		panic(err)
+	}
+	return &rows{keys: keys, subj: map[string][]byte{}}
 }
+
+var testWrap, testTag = bytes.Repeat([]byte{2}, 16), bytes.Repeat([]byte{4}, 32)
 
 func (r *rows) Keys() (Keys, error)  { return r.keys, nil }
 func (r *rows) AddRow(row Row) error { r.added = append(r.added, row); return nil }
@@ -41,9 +50,9 @@ func (r *rows) AddSubjectKey(s string, wrapped []byte, _ time.Time) error {
 	return nil
 }
 
-func (r *rows) key(t *testing.T, subject string) []byte {
+func (r *rows) key(t *testing.T, subject string) *gm.Sealer {
 	t.Helper()
-	key, err := gm.Open(r.keys.Wrap, r.subj[subject], wrapContext(subject))
+	key, err := r.keys.open(subject, r.subj[subject])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +115,7 @@ func TestCommitmentIsNotGuessable(t *testing.T) {
 		t.Fatal("equal plaintexts are seen to be equal")
 	}
 	guess := detailOf(e).bytes() // the attacker knows every byte but the salt
-	for _, salt := range [][]byte{nil, make([]byte, saltSize), []byte(e.ID), r.added[0].Sealed[:saltSize], r.added[0].Tag, r.keys.Wrap, r.keys.Tag} {
+	for _, salt := range [][]byte{nil, make([]byte, saltSize), []byte(e.ID), r.added[0].Sealed[:saltSize], r.added[0].Tag, testWrap, testTag} {
 		if bytes.Equal(commit(salt, guess), a.Commitment) {
 			t.Errorf("the commitment opens with salt %x", salt)
 		}
@@ -131,8 +140,12 @@ func TestErasedSubjectLeavesNoSealedPart(t *testing.T) {
 	if len(r.subj["P-CITIZEN"]) != 0 {
 		t.Error("an erased subject got a new key")
 	}
-	for _, other := range [][]byte{r.keys.Wrap, make([]byte, 16)} {
-		if _, err := r.added[0].open(other); err == nil {
+	for _, other := range [][]byte{testWrap, make([]byte, 16)} {
+		s, err := gm.NewSealer(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.added[0].open(s); err == nil {
 			t.Error("a sealed part opened under another key")
 		}
 	}
@@ -227,7 +240,7 @@ func TestSealedPartIsBoundToItsEntry(t *testing.T) {
 	if _, err := moved.open(r.key(t, "P-CITIZEN")); err == nil {
 		t.Error("a sealed part opened in another row")
 	}
-	forged, err := gm.Seal(r.key(t, "P-CITIZEN"), append(make([]byte, saltSize), `{"personal":{"name":"李四"}}`...), sealContext(moved.ID))
+	forged, err := r.key(t, "P-CITIZEN").Seal(nil, append(make([]byte, saltSize), `{"personal":{"name":"李四"}}`...), sealContext(moved.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,6 +337,74 @@ func TestParseLeafIsStrict(t *testing.T) {
 	} {
 		if l, err := ParseLeaf([]byte(bad)); err == nil {
 			t.Errorf("%s became %+v", bad, l)
+		}
+	}
+}
+
+// object is a JSON object of strings, small integers, lists of strings and further objects: the other way to what a leaf and a
+// detail are.
+type object map[string]any
+
+// canonical writes an object after RFC 8785 (JCS). Keys are ASCII here, so that order by bytes is the order JCS asks for.
+func canonical(o object) []byte { return appendValue(nil, o) }
+
+func appendValue(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		return appendString(b, v)
+	case int:
+		return strconv.AppendInt(b, int64(v), 10)
+	case []string:
+		b = append(b, '[')
+		for i, s := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, s)
+		}
+		return append(b, ']')
+	case map[string]string:
+		o := object{}
+		for k, s := range v {
+			o[k] = s
+		}
+		return appendValue(b, o)
+	case object:
+		b = append(b, '{')
+		for i, k := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendValue(append(appendString(b, k), ':'), v[k])
+		}
+		return append(b, '}')
+	}
+	return append(b, "null"...)
+}
+
+// A detail is written as the general way writes it, whichever parts are empty.
+func TestDetailIsCanonical(t *testing.T) {
+	for n := range 1 << 5 {
+		var d detail
+		o := object{}
+		if n&1 != 0 {
+			d.Personal = map[string]string{"b": "王\"五\"", "a": "1\n", "C": ""}
+			o["personal"] = d.Personal
+		}
+		if n&2 != 0 {
+			d.Session, o["session"] = "s\\", "s\\"
+		}
+		if n&4 != 0 {
+			d.Peer, o["peer"] = "\xff", "\xff"
+		}
+		if n&8 != 0 {
+			d.Roles, o["roles"] = []string{"x", "y"}, []string{"x", "y"}
+		}
+		if n&16 != 0 {
+			d.AuthLevel, o["authLevel"], o["identityLevel"] = 3, 3, 0
+		}
+		if got, want := d.bytes(), canonical(o); !bytes.Equal(got, want) {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }

@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"maps"
-	"slices"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -48,11 +47,7 @@ func (l Leaf) Bytes() []byte {
 	b = appendMember(append(b, `,"object":{`...), "id", l.Object.ID)
 	b = append(appendMember(b, "kind", l.Object.Kind), '}')
 	if len(l.Public) > 0 {
-		b = append(b, `,"public":{`...)
-		for _, k := range slices.Sorted(maps.Keys(l.Public)) {
-			b = appendMember(b, k, l.Public[k])
-		}
-		b = append(b, '}')
+		b = appendTexts(b, "public", l.Public)
 	}
 	return append(b, `,"v":1}`...)
 }
@@ -109,23 +104,33 @@ type detail struct {
 	IdentityLevel, AuthLevel int
 }
 
+// bytes returns the detail as canonical JSON (RFC 8785), without what is empty.
 func (d detail) bytes() []byte {
-	o := object{}
-	for k, v := range map[string]string{"session": d.Session, "peer": d.Peer} {
-		if v != "" {
-			o[k] = v
-		}
-	}
-	if len(d.Roles) > 0 {
-		o["roles"] = d.Roles
-	}
+	b := append(make([]byte, 0, 256), '{')
 	if d.IdentityLevel != 0 || d.AuthLevel != 0 {
-		o["identityLevel"], o["authLevel"] = d.IdentityLevel, d.AuthLevel
+		b = strconv.AppendInt(appendKey(b, "authLevel"), int64(d.AuthLevel), 10)
+		b = strconv.AppendInt(appendKey(b, "identityLevel"), int64(d.IdentityLevel), 10)
+	}
+	if d.Peer != "" {
+		b = appendMember(b, "peer", d.Peer)
 	}
 	if len(d.Personal) > 0 {
-		o["personal"] = d.Personal
+		b = appendTexts(b, "personal", d.Personal)
 	}
-	return canonical(o)
+	if len(d.Roles) > 0 {
+		b = append(appendKey(b, "roles"), '[')
+		for i, r := range d.Roles {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, r)
+		}
+		b = append(b, ']')
+	}
+	if d.Session != "" {
+		b = appendMember(b, "session", d.Session)
+	}
+	return append(b, '}')
 }
 
 // commit returns the commitment to a plaintext under its salt.

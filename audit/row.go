@@ -31,18 +31,48 @@ type Row struct {
 
 // Keys are the two data keys of the record, from the key store.
 type Keys struct {
-	Wrap []byte // gm.KeySize bytes: wraps the subjects' keys
-	Tag  []byte // at least 16 bytes: the HMAC-SM3 of the rows
-
-	OldTags [][]byte // earlier ones, whose tags still count: while the key is being rotated
+	wrap    *gm.Sealer // wraps the subjects' keys
+	tag     *gm.MAC    // of the rows
+	oldTags []*gm.MAC  // earlier ones, whose tags still count: while the key is being rotated
+	opened  map[sealedKey]*gm.Sealer
 }
 
-// Check refuses keys of a wrong length.
-func (k Keys) Check() error {
-	if len(k.Wrap) != gm.KeySize || len(k.Tag) < 16 {
-		return fmt.Errorf("audit keys: %d bytes to wrap, %d to tag", len(k.Wrap), len(k.Tag))
+// sealedKey is a subject's key as it is stored.
+type sealedKey struct{ subject, wrapped string }
+
+// NewKeys prepares the keys: wrap has gm.KeySize bytes, the others at least 16.
+func NewKeys(wrap, tag []byte, oldTags ...[]byte) (k Keys, err error) {
+	if k.wrap, err = gm.NewSealer(wrap); err != nil || len(tag) < 16 {
+		return Keys{}, fmt.Errorf("audit keys: %d bytes to wrap, %d to tag", len(wrap), len(tag))
 	}
-	return nil
+	k.tag = gm.NewMAC(tag)
+	for _, old := range oldTags {
+		k.oldTags = append(k.oldTags, gm.NewMAC(old))
+	}
+	return k, nil
+}
+
+// ForOne returns the keys for one transaction: they keep the subjects' keys that they open, as long as itself lasts.
+func (k Keys) ForOne() Keys {
+	k.opened = map[sealedKey]*gm.Sealer{}
+	return k
+}
+
+// open returns the key of a subject.
+func (k Keys) open(subject string, wrapped []byte) (*gm.Sealer, error) {
+	if s := k.opened[sealedKey{subject, string(wrapped)}]; s != nil {
+		return s, nil
+	}
+	key, err := k.wrap.Open(wrapped, wrapContext(subject))
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	s, err := gm.NewSealer(key)
+	if err == nil && k.opened != nil {
+		k.opened[sealedKey{subject, string(wrapped)}] = s
+	}
+	return s, err
 }
 
 // Rows is what Write needs of the transaction that also makes the change.
@@ -91,13 +121,13 @@ func Write(w Rows, now time.Time, e Entry) error {
 }
 
 // subjectKey returns the subject's key, made now if need be; nil for no subject and for an erased one.
-func subjectKey(w Rows, keys Keys, now time.Time, subject string) ([]byte, error) {
+func subjectKey(w Rows, keys Keys, now time.Time, subject string) (*gm.Sealer, error) {
 	if subject == "" {
 		return nil, nil
 	}
 	wrapped, found, err := w.SubjectKey(subject)
 	if err == nil && !found {
-		if wrapped, err = gm.Seal(keys.Wrap, randomBytes(gm.KeySize), wrapContext(subject)); err == nil {
+		if wrapped, err = keys.wrap.Seal(nil, randomBytes(gm.KeySize), wrapContext(subject)); err == nil {
 			err = w.AddSubjectKey(subject, wrapped, now)
 		}
 		if err == nil { // another transaction may have been first
@@ -107,7 +137,7 @@ func subjectKey(w Rows, keys Keys, now time.Time, subject string) ([]byte, error
 	if err != nil || len(wrapped) == 0 {
 		return nil, err
 	}
-	return gm.Open(keys.Wrap, wrapped, wrapContext(subject))
+	return keys.open(subject, wrapped)
 }
 
 func hasDetail(e Entry) bool {
@@ -115,7 +145,7 @@ func hasDetail(e Entry) bool {
 }
 
 // seal turns an entry into its row. A nil key seals nothing and commits to nothing.
-func seal(e Entry, key []byte, keys Keys) (Row, error) {
+func seal(e Entry, key *gm.Sealer, keys Keys) (Row, error) {
 	leaf := Leaf{
 		ID: e.ID, At: e.At.UTC().Truncate(time.Microsecond), Action: e.Action, Object: e.Object, Actor: e.Actor.String(),
 		For: e.Actor.For, Via: e.Actor.Client, Public: e.Public,
@@ -123,7 +153,7 @@ func seal(e Entry, key []byte, keys Keys) (Row, error) {
 	row := Row{ID: leaf.ID, At: leaf.At, Action: leaf.Action, Object: leaf.Object, Actor: leaf.Actor, Subject: e.Subject}
 	if key != nil {
 		salt, plaintext := randomBytes(saltSize), detailOf(e).bytes()
-		sealed, err := gm.Seal(key, slices.Concat(salt, plaintext), sealContext(e.ID))
+		sealed, err := key.Seal(nil, slices.Concat(salt, plaintext), sealContext(e.ID))
 		if err != nil {
 			return Row{}, err
 		}
@@ -134,7 +164,7 @@ func seal(e Entry, key []byte, keys Keys) (Row, error) {
 	if y := leaf.At.Year(); !text || y < 0 || y > 9999 || len(row.Leaf) > tree.MaxEntry { // else ParseLeaf would refuse it
 		return Row{}, ErrEntry.With("a leaf of %d bytes: %+v", len(row.Leaf), leaf)
 	}
-	row.Tag = row.tag(keys.Tag)
+	row.Tag = row.tag(keys.tag)
 	return row, nil
 }
 
@@ -152,12 +182,12 @@ func detailOf(e Entry) detail {
 var errRow = errors.New("the stored row was changed")
 
 // open returns the sealed part, checked against the leaf's commitment.
-func (r Row) open(key []byte) (detail, error) {
+func (r Row) open(key *gm.Sealer) (detail, error) {
 	leaf, err := ParseLeaf(r.Leaf)
 	if err != nil {
 		return detail{}, err
 	}
-	plaintext, err := gm.Open(key, r.Sealed, sealContext(r.ID))
+	plaintext, err := key.Open(r.Sealed, sealContext(r.ID))
 	if err != nil {
 		return detail{}, err
 	}
@@ -170,8 +200,8 @@ func (r Row) open(key []byte) (detail, error) {
 
 // check refuses a row whose tag is wrong or whose columns differ from its leaf.
 func (r Row) check(keys Keys) error {
-	right := hmac.Equal(r.Tag, r.tag(keys.Tag))
-	for _, old := range keys.OldTags {
+	right := hmac.Equal(r.Tag, r.tag(keys.tag))
+	for _, old := range keys.oldTags {
 		right = right || hmac.Equal(r.Tag, r.tag(old))
 	}
 	if !right {
@@ -189,10 +219,10 @@ func (r Row) check(keys Keys) error {
 
 // Retag returns the tag of a row under a new key, unless its tag under the old one is wrong.
 func Retag(r Row, old, now []byte) ([]byte, bool) {
-	if !hmac.Equal(r.Tag, r.tag(old)) {
+	if !hmac.Equal(r.Tag, r.tag(gm.NewMAC(old))) {
 		return nil, false
 	}
-	return r.tag(now), true
+	return r.tag(gm.NewMAC(now)), true
 }
 
 // Rewrap returns a subject's key, wrapped under an old key, wrapped under a new one.
@@ -205,15 +235,17 @@ func Rewrap(old, now []byte, subject string, wrapped []byte) ([]byte, error) {
 	return gm.Seal(now, key, wrapContext(subject))
 }
 
-// tag is the row's HMAC-SM3 (GB/T 39786, integrity of stored records). Each part has its length before it.
-func (r Row) tag(key []byte) []byte {
-	h := gm.NewHMAC(key)
-	for _, part := range [][]byte{[]byte("hufu audit row 1"), r.Leaf, []byte(r.Subject), r.Sealed} {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
-		h.Write(part)
+// tag is the row's HMAC-SM3 (GB/T 39786, integrity of stored records). Each part has its length, 8 octets, before it.
+func (r Row) tag(key *gm.MAC) []byte {
+	lengths := make([]byte, 0, 4*8)
+	for _, n := range []int{len(rowLabel), len(r.Leaf), len(r.Subject), len(r.Sealed)} {
+		lengths = binary.BigEndian.AppendUint64(lengths, uint64(n))
 	}
-	return h.Sum(nil)
+	tag := key.Sum(lengths[:8], []byte(rowLabel), lengths[8:16], r.Leaf, lengths[16:24], []byte(r.Subject), lengths[24:], r.Sealed)
+	return tag[:]
 }
+
+const rowLabel = "hufu audit row 1"
 
 func wrapContext(subject string) []byte { return []byte("hufu audit subject key\x00" + subject) }
 func sealContext(id string) []byte      { return []byte("hufu audit entry\x00" + id) }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"hufu/internal/actor"
-	"hufu/internal/gm"
 )
 
 // Query selects entries. Empty fields select all.
@@ -176,7 +175,7 @@ func (f *Found) open(r Records, row Row, keys Keys) error {
 		f.Erased = true
 		return nil
 	}
-	key, err := gm.Open(keys.Wrap, wrapped, wrapContext(row.Subject))
+	key, err := keys.open(row.Subject, wrapped)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,11 @@ func (t auditTx) Keys() (audit.Keys, error) {
 	if err != nil {
 		return audit.Keys{}, err
 	}
-	return audit.Keys{Wrap: k.Subjects, Tag: k.Rows, OldTags: k.OtherRows}, nil
+	if t.recordKeys == nil {
+		one := k.record.ForOne()
+		t.recordKeys = &one
+	}
+	return *t.recordKeys, nil
 }
 
 // SubjectKey returns the key under the current key of keys, under whichever it is stored. A transaction that records many

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 
+	"hufu/audit"
 	"hufu/internal/fault"
 	"hufu/internal/gm"
 	"hufu/keys"
@@ -26,6 +27,9 @@ type FieldKeys struct {
 	OtherSubjects   map[uint32][]byte // by version
 	OtherRows       [][]byte          // row keys whose tags still count
 	Turn            int64             // of the database when these were read
+
+	sealers map[uint32]*gm.Sealer // of Sealing
+	record  audit.Keys
 }
 
 // FieldKeysOf arranges the data keys that the key service opened.
@@ -65,8 +69,23 @@ func (db *DB) UseFieldKeys(k FieldKeys) error {
 		k.OtherSubjects = map[uint32][]byte{}
 	}
 	k.OtherSubjects[k.SubjectsVersion] = k.Subjects
+	if err := k.prepare(); err != nil {
+		return ErrLocked.With("field keys, version %d: %w", k.Version, err)
+	}
 	db.fields.Store(&k)
 	return nil
+}
+
+// prepare expands the keys that nearly every transaction uses.
+func (k *FieldKeys) prepare() (err error) {
+	k.sealers = map[uint32]*gm.Sealer{}
+	for version, key := range k.Sealing {
+		if k.sealers[version], err = gm.NewSealer(key); err != nil {
+			return err
+		}
+	}
+	k.record, err = audit.NewKeys(k.Subjects, k.Rows, k.OtherRows...)
+	return err
 }
 
 // FollowFieldKeys sets where the data keys come from when they have changed, on this node or another, and opens them now.
@@ -190,18 +209,19 @@ func (t *tx) seal(column, row, value string) ([]byte, error) {
 	if value == "" {
 		return nil, nil
 	}
-	if !isSealed(column) {
+	if !isSealed[column] {
 		return nil, fmt.Errorf("seal %s: the column is not in sealedTables, so that its key could never be rotated", column)
 	}
 	k, err := t.fieldKeys()
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := gm.Seal(k.Sealing[k.Version], []byte(value), []byte(column+"\x00"+row))
+	prefix := binary.BigEndian.AppendUint32(make([]byte, 0, 4+gm.SealedSize(len(value))), k.Version)
+	sealed, err := k.sealers[k.Version].Seal(prefix, []byte(value), []byte(column+"\x00"+row))
 	if err != nil {
 		return nil, fmt.Errorf("seal %s: %w", column, err)
 	}
-	return append(binary.BigEndian.AppendUint32(nil, k.Version), sealed...), nil
+	return sealed, nil
 }
 
 // open is the inverse of seal.
@@ -216,12 +236,12 @@ func (t *tx) open(column, row string, sealed []byte) (string, error) {
 	if len(sealed) < 4 {
 		return "", fmt.Errorf("open %s of row %s: %w", column, row, gm.ErrOpen)
 	}
-	key, ok := k.Sealing[binary.BigEndian.Uint32(sealed)]
+	key, ok := k.sealers[binary.BigEndian.Uint32(sealed)]
 	if !ok { // made since this node opened its keys, perhaps
 		t.stale = fmt.Errorf("open %s of row %s: no key of version %d: %w", column, row, binary.BigEndian.Uint32(sealed), gm.ErrOpen)
 		return "", t.stale
 	}
-	value, err := gm.Open(key, sealed[4:], []byte(column+"\x00"+row))
+	value, err := key.Open(sealed[4:], []byte(column+"\x00"+row))
 	if err != nil {
 		return "", fmt.Errorf("open %s of row %s: %w", column, row, err)
 	}

@@ -63,16 +63,17 @@ var sealedTables = []sealedTable{
 	{name: "licence_document", id: "id", columns: map[string]string{"document": "licence_document.document"}, large: true},
 }
 
-// isSealed tells whether a name under which a value is to be sealed stands in sealedTables.
-func isSealed(name string) bool {
+// isSealed holds the names under which a value may be sealed.
+var isSealed = sealedNames()
+
+func sealedNames() map[string]bool {
+	all := map[string]bool{}
 	for _, table := range sealedTables {
 		for _, sealed := range table.columns {
-			if sealed == name {
-				return true
-			}
+			all[sealed] = true
 		}
 	}
-	return false
+	return all
 }
 
 // The tables of the record, which seals by keys of its own.

@@ -30,18 +30,19 @@ const maxTries = 5
 // tx is one transaction, or on PostgreSQL a connection that reads. It carries the context, so that the domains' interfaces need
 // not.
 type tx struct {
-	ctx      context.Context
-	q        querier
-	conn     *sql.Conn // under q, on PostgreSQL
-	db       *DB
-	readonly bool
-	fields   *FieldKeys               // found to be those in force
-	began    *int64                   // the turn of the keys, read as the transaction began
-	stale    error                    // found the keys changed: whatever f made of it, the transaction is given up
-	waiting  []statement              // see later
-	failed   error                    // of those, once they were sent
-	subjects map[string]subjectKeyRow // see auditTx.SubjectKey
-	keys     map[string]ca.KeyState   // by both hashes: read ahead, see foreseenKeys
+	ctx        context.Context
+	q          querier
+	conn       *sql.Conn // under q, on PostgreSQL
+	db         *DB
+	readonly   bool
+	fields     *FieldKeys               // found to be those in force
+	began      *int64                   // the turn of the keys, read as the transaction began
+	stale      error                    // found the keys changed: whatever f made of it, the transaction is given up
+	waiting    []statement              // see later
+	failed     error                    // of those, once they were sent
+	subjects   map[string]subjectKeyRow // see auditTx.SubjectKey
+	recordKeys *audit.Keys
+	keys       map[string]ca.KeyState // by both hashes: read ahead, see foreseenKeys
 }
 
 // querier is what *sql.Tx and *sql.Conn have in common.

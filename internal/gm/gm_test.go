@@ -7,6 +7,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/pem"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -246,6 +248,44 @@ func TestNoNonceRepeatsAcrossThreads(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A prepared key comes to what the library's own HMAC comes to, for every length of key and message, by several at once.
+func TestMACIsHMAC(t *testing.T) {
+	for _, size := range []int{0, 1, 16, 32, 63, 64, 65, 200} {
+		key := bytes.Repeat([]byte{byte(size)}, size)
+		m := NewMAC(key)
+		var all sync.WaitGroup
+		for n := range 130 {
+			all.Go(func() {
+				message := bytes.Repeat([]byte{7}, n)
+				h := hmac.New(NewSM3, key)
+				h.Write(message)
+				if got := m.Sum(message[:n/2], message[n/2:]); !bytes.Equal(got[:], h.Sum(nil)) {
+					t.Errorf("key of %d, message of %d: %x", size, n, got)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
+// What one sealer seals under a prefix, another of the same key opens; the prefix stays, and each has a nonce of its own.
+func TestSealerAppends(t *testing.T) {
+	key := bytes.Repeat([]byte{1}, KeySize)
+	s := must(NewSealer(key))
+	for _, prefix := range [][]byte{nil, []byte("vers"), append(make([]byte, 0, 200), "vers"...)} {
+		one, two := must(s.Seal(prefix, []byte("plain"), []byte("aad"))), must(s.Seal(slices.Clone(prefix), []byte("plain"), []byte("aad")))
+		if !bytes.HasPrefix(one, prefix) || len(one) != len(prefix)+nonceSize+5+tagSize || bytes.Equal(one, two) {
+			t.Errorf("after %q: %x, %x", prefix, one, two)
+		}
+		if got, err := Open(key, one[len(prefix):], []byte("aad")); err != nil || string(got) != "plain" {
+			t.Errorf("after %q: %q, %v", prefix, got, err)
+		}
+	}
+	if _, err := NewSealer(key[:15]); err == nil {
+		t.Error("a key of 15 octets was taken")
+	}
 }
 
 func TestSealBindsKeyAndContext(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/emmansun/gmsm/sm4"
 )
@@ -28,37 +29,56 @@ func NewSM4(key []byte) (cipher.Block, error) {
 // Seal encrypts with SM4-GCM (RFC 8998 section 3.2's mode). The result is nonce (12, random) ‖ ciphertext ‖ tag (16); aad is
 // bound, not stored. One key must not seal more than about 2^32 times.
 func Seal(key, plaintext, aad []byte) ([]byte, error) {
-	gcm, err := newGCM(key)
+	s, err := NewSealer(key)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]byte, nonceSize, nonceSize+len(plaintext)+tagSize)
-	if _, err := rand.Read(out); err != nil {
-		return nil, fmt.Errorf("draw nonce: %w", err)
-	}
-	return gcm.Seal(out, out, plaintext, aad), nil
+	return s.Seal(nil, plaintext, aad)
 }
 
 // Open is the inverse of Seal. Every failure but a wrong key size is ErrOpen.
 func Open(key, sealed, aad []byte) ([]byte, error) {
-	gcm, err := newGCM(key)
+	s, err := NewSealer(key)
 	if err != nil {
 		return nil, err
 	}
-	if len(sealed) < nonceSize+tagSize {
-		return nil, ErrOpen
-	}
-	plain, err := gcm.Open(nil, sealed[:nonceSize], sealed[nonceSize:], aad)
-	if err != nil {
-		return nil, ErrOpen
-	}
-	return plain, nil
+	return s.Open(sealed, aad)
 }
 
-func newGCM(key []byte) (cipher.AEAD, error) {
+// Sealer seals and opens under one key, which is expanded once. Several may use it at the same time.
+type Sealer struct{ gcm cipher.AEAD }
+
+// NewSealer returns the sealer of a key of 16 octets.
+func NewSealer(key []byte) (*Sealer, error) {
 	block, err := NewSM4(key)
 	if err != nil {
 		return nil, err
 	}
-	return cipher.NewGCM(block)
+	gcm, err := cipher.NewGCM(block)
+	return &Sealer{gcm}, err
+}
+
+// SealedSize is how many octets Seal makes of n.
+func SealedSize(n int) int { return nonceSize + n + tagSize }
+
+// Seal is the function Seal, whose result it appends to dst.
+func (s *Sealer) Seal(dst, plaintext, aad []byte) ([]byte, error) {
+	dst = slices.Grow(dst, SealedSize(len(plaintext)))
+	nonce := dst[len(dst) : len(dst)+nonceSize]
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, fmt.Errorf("draw nonce: %w", err)
+	}
+	return s.gcm.Seal(dst[:len(dst)+nonceSize], nonce, plaintext, aad), nil
+}
+
+// Open is the function Open. Every failure is ErrOpen.
+func (s *Sealer) Open(sealed, aad []byte) ([]byte, error) {
+	if len(sealed) < nonceSize+tagSize {
+		return nil, ErrOpen
+	}
+	plain, err := s.gcm.Open(nil, sealed[:nonceSize], sealed[nonceSize:], aad)
+	if err != nil {
+		return nil, ErrOpen
+	}
+	return plain, nil
 }
