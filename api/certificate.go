@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"time"
@@ -29,12 +28,11 @@ func viewCertificate(c *certs.Certificate) CertificateView {
 	}
 }
 
-func pems(all []*certs.Certificate) []byte {
-	var out bytes.Buffer
+func pems(all []*certs.Certificate) (out []byte) {
 	for _, c := range all {
-		out.Write(c.PEM())
+		out = c.AppendPEM(out)
 	}
-	return out.Bytes()
+	return out
 }
 
 type SerialInput struct {

@@ -108,7 +108,7 @@ func (t *Template) write() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, 1024))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(contextConstructed(0), func(b *cryptobyte.Builder) { b.AddASN1Int64(2) })
 		b.AddASN1(cbasn1.INTEGER, func(b *cryptobyte.Builder) { b.AddBytes(t.Serial) })
@@ -152,7 +152,7 @@ func Assemble(tbs, sig []byte) ([]byte, error) {
 }
 
 func assemble(tbs []byte, alg SignatureAlgorithm, sig []byte) ([]byte, error) {
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(tbs)+len(sig)+32))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddBytes(tbs)
 		AddSignatureAlgorithm(b, alg)
@@ -239,8 +239,8 @@ type extensionList struct {
 }
 
 func (l *extensionList) add(id OID, critical bool, value func(b *cryptobyte.Builder)) {
-	var b cryptobyte.Builder
-	value(&b)
+	b := cryptobyte.NewBuilder(make([]byte, 0, 64))
+	value(b)
 	der, err := b.Bytes()
 	if err != nil && l.err == nil {
 		l.err = fmt.Errorf("extension %s: %w", id, err)

@@ -39,6 +39,31 @@ func goldenTemplate(t testing.TB) Template {
 	return tmpl
 }
 
+// What is signed is read again as a whole: another algorithm inside, something behind, or no certificate at all is refused.
+func TestSignTBSRefusesWhatIsNoCertificate(t *testing.T) {
+	key, tmpl := testKey(t), goldenTemplate(t)
+	good, err := BuildTBS(tmpl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := SignTBS(key, good); err != nil || !bytes.Equal(c.RawTBS, good) {
+		t.Fatalf("(control) %v", err)
+	}
+	tmpl.SignatureAlgorithm = ECDSAWithSHA256
+	other, err := BuildTBS(tmpl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tbs := range map[string][]byte{
+		"another algorithm": other, "something behind": append(slices.Clone(good), 5, 0), "nothing": nil, "another structure": {0x30, 0},
+		"cut off": good[:len(good)-1], "too large": make([]byte, MaxCertificateSize+1),
+	} {
+		if c, err := SignTBS(key, tbs); err == nil {
+			t.Errorf("%s: signed as %x", name, c.Raw)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	const file = "testdata/person-sign.der"
 	tbs, err := BuildTBS(goldenTemplate(t))

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/pem"
 	"errors"
 	"os"
 	"slices"
@@ -282,6 +283,17 @@ func TestPEM(t *testing.T) {
 		}
 		if _, err := ParseAnyPEM([]byte(bad)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// Blocks are written as encoding/pem writes them, whatever does not fill a line.
+func TestPEMIsWrittenAsTheLibraryDoes(t *testing.T) {
+	for n := range 200 {
+		der := bytes.Repeat([]byte{byte(n), 0xff}, n)[:n]
+		want := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+		if got := EncodePEM("CERTIFICATE", der); !bytes.Equal(got, want) {
+			t.Errorf("%d octets:\n%s\nwant\n%s", n, got, want)
 		}
 	}
 }

@@ -28,11 +28,11 @@ func SignTBS(signer crypto.Signer, tbs []byte) (*Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign with %s: %w", alg, err)
 	}
-	der, err := Assemble(tbs, sig)
+	der, err := assemble(tbs, alg, sig)
 	if err != nil {
 		return nil, err
 	}
-	c, err := Parse(der)
+	c, err := Parse(der) // refuses another algorithm in tbs
 	if err != nil {
 		return nil, err
 	}

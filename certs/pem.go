@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"slices"
@@ -9,11 +10,23 @@ import (
 const pemCertificate = "CERTIFICATE"
 
 // PEM returns the certificate in PEM.
-func (c *Certificate) PEM() []byte { return EncodePEM(pemCertificate, c.Raw) }
+func (c *Certificate) PEM() []byte { return c.AppendPEM(nil) }
+
+// AppendPEM appends what PEM returns.
+func (c *Certificate) AppendPEM(dst []byte) []byte { return appendPEM(dst, pemCertificate, c.Raw) }
 
 // EncodePEM writes one PEM block.
-func EncodePEM(label string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der})
+func EncodePEM(label string, der []byte) []byte { return appendPEM(nil, label, der) }
+
+// appendPEM writes a block (RFC 7468, section 3, strict) in one piece: encoding/pem allocates for each line.
+func appendPEM(dst []byte, label string, der []byte) []byte {
+	const line = 48 // octets, 64 letters
+	dst = slices.Grow(dst, base64.StdEncoding.EncodedLen(len(der))+len(der)/line+2*len(label)+40)
+	dst = append(append(append(dst, "-----BEGIN "...), label...), "-----\n"...)
+	for part := range slices.Chunk(der, line) {
+		dst = append(base64.StdEncoding.AppendEncode(dst, part), '\n')
+	}
+	return append(append(append(dst, "-----END "...), label...), "-----\n"...)
 }
 
 // DecodePEM returns the DER of the first block with one of the labels; ErrMalformed when there is none.
