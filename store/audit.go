@@ -187,6 +187,25 @@ func (t auditTx) UnderLease(epoch int64) error { return t.underLease(auditLease,
 const assignAtOnce = 256
 
 func (t auditTx) Assign(ids []string, first uint64) error {
+	if t.db.engine == SQLite {
+		return t.assignValues(ids, first)
+	}
+	indexes := make([]int64, len(ids))
+	for i := range indexes {
+		indexes[i] = int64(first) + int64(i)
+	}
+	return t.later(statement{
+		query: `UPDATE audit_entry SET idx = v.idx FROM unnest($1::text[], $2::bigint[]) AS v (id, idx)
+			WHERE audit_entry.id = v.id AND audit_entry.idx IS NULL`,
+		args:   []any{ids, indexes},
+		none:   func() error { return fmt.Errorf("assign %d indexes from %d: not every row took one", len(ids), first) },
+		failed: func(err error) error { return fmt.Errorf("assign indexes from %d: %w", first, err) },
+		listed: true,
+	})
+}
+
+// assignValues is Assign for SQLite, which has no arrays.
+func (t auditTx) assignValues(ids []string, first uint64) error {
 	for len(ids) > 0 {
 		part := ids[:min(len(ids), assignAtOnce)]
 		values, args := make([]string, len(part)), make([]any, 0, 2*len(part))
@@ -217,9 +236,14 @@ func (t auditTx) Tile(level int, index uint64) (data []byte, err error) {
 
 func (t auditTx) PutTiles(tiles []audit.Tile) error {
 	for _, tile := range tiles {
-		if _, err := t.exec(`INSERT INTO audit_tile (level, idx, data) VALUES ($1, $2, $3) ON CONFLICT (level, idx) DO UPDATE SET data = excluded.data`,
-			tile.Level, int64(tile.Index), tile.Data); err != nil {
-			return fmt.Errorf("write tile %d/%d: %w", tile.Level, tile.Index, err)
+		if err := t.later(statement{
+			query: `INSERT INTO audit_tile (level, idx, data) VALUES ($1, $2, $3) ON CONFLICT (level, idx) DO UPDATE SET data = excluded.data`,
+			many: `INSERT INTO audit_tile (level, idx, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+				ON CONFLICT (level, idx) DO UPDATE SET data = excluded.data`,
+			args:   []any{tile.Level, int64(tile.Index), tile.Data},
+			failed: func(err error) error { return fmt.Errorf("write tile %d/%d: %w", tile.Level, tile.Index, err) },
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -255,22 +279,22 @@ func headOf(size int64, root []byte) (h audit.Head, err error) {
 }
 
 func (t auditTx) PutHead(old, now audit.Head) error {
-	n, err := t.exec(`
+	return t.later(statement{
+		query: `
 		INSERT INTO audit_tree (id, size, root) VALUES (1, $1, $2)
 		ON CONFLICT (id) DO UPDATE SET size = excluded.size, root = excluded.root WHERE audit_tree.size = $3 AND audit_tree.root = $4`,
-		int64(now.Size), now.Root[:], int64(old.Size), old.Root[:])
-	if err == nil && n != 1 {
-		err = fmt.Errorf("the head is no longer that of size %d", old.Size)
-	}
-	return err
+		args: []any{int64(now.Size), now.Root[:], int64(old.Size), old.Root[:]},
+		none: func() error { return fmt.Errorf("the head is no longer that of size %d", old.Size) },
+	})
 }
 
 func (t auditTx) PutIntent(head audit.Head) error {
-	_, err := t.exec(`
+	return t.later(statement{
+		query: `
 		INSERT INTO audit_tree (id, size, root, intent_size, intent_root) VALUES (1, $1, $2, $1, $2)
 		ON CONFLICT (id) DO UPDATE SET intent_size = excluded.intent_size, intent_root = excluded.intent_root`,
-		int64(head.Size), head.Root[:])
-	return err
+		args: []any{int64(head.Size), head.Root[:]},
+	})
 }
 
 const checkpointColumns = `SELECT size, root, note, cosignatures, at FROM audit_checkpoint `
@@ -298,13 +322,17 @@ func (t auditTx) checkpoint(query string, arg int64) (s audit.Signed, err error)
 }
 
 func (t auditTx) PutCheckpoint(s audit.Signed, prune time.Time) error {
-	if _, err := t.exec(`INSERT INTO audit_checkpoint (size, root, note, cosignatures, at) VALUES ($1, $2, $3, $4, $5)`,
-		int64(s.Head.Size), s.Head.Root[:], s.Note, s.Cosignatures, micros(s.At)); err != nil {
+	if err := t.later(statement{
+		query: `INSERT INTO audit_checkpoint (size, root, note, cosignatures, at) VALUES ($1, $2, $3, $4, $5)`,
+		args:  []any{int64(s.Head.Size), s.Head.Root[:], s.Note, s.Cosignatures, micros(s.At)},
+	}); err != nil {
 		return err
 	}
-	_, err := t.exec(`DELETE FROM audit_checkpoint WHERE at < $1 AND EXISTS (SELECT 1 FROM audit_checkpoint AS newer
-		WHERE newer.size > audit_checkpoint.size AND newer.cosignatures >= audit_checkpoint.cosignatures)`, micros(prune))
-	return err
+	return t.later(statement{
+		query: `DELETE FROM audit_checkpoint WHERE at < $1 AND EXISTS (SELECT 1 FROM audit_checkpoint AS newer
+		WHERE newer.size > audit_checkpoint.size AND newer.cosignatures >= audit_checkpoint.cosignatures)`,
+		args: []any{micros(prune)},
+	})
 }
 
 func (t auditTx) PutCosigned(size uint64, old, now []byte, cosignatures int) (bool, error) {

@@ -18,7 +18,7 @@ var somewhen = time.Unix(1, 0)
 
 // built runs the functions that put their texts together, in each of their ways; what they answer does not matter.
 var built = map[string]func(*tx){
-	"auditTx.Assign": func(t *tx) { _ = auditTx{t}.Assign([]string{"a", "b"}, 1) },
+	"auditTx.assignValues": func(t *tx) { _ = auditTx{t}.assignValues([]string{"a", "b"}, 1) },
 	"auditTx.Find": func(t *tx) {
 		for _, q := range []audit.Query{
 			{},
