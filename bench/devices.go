@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	_ "embed"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -282,11 +283,15 @@ func barePair(ctx context.Context, device hsm.Device, rate rate, open func() (ba
 	if err != nil {
 		return pair{}, err
 	}
-	without, err := open()
 	pub, ok := signer.Public().(*ecdsa.PublicKey)
-	if err == nil && !ok {
-		err = errVerify
+	if !ok {
+		return pair{}, errVerify
 	}
+	known, err := gm.NewVerifier(pub)
+	if err != nil {
+		return pair{}, err
+	}
+	without, err := open()
 	var calls []func() error
 	for _, f := range without.signs {
 		calls = append(calls, func() error {
@@ -295,7 +300,7 @@ func barePair(ctx context.Context, device hsm.Device, rate rate, open func() (ba
 				return err
 			}
 			sig, err := gm.DERSignature(raw)
-			if err == nil && !gm.VerifyE(pub, digest, sig) {
+			if err == nil && !known.VerifyE(digest, sig) {
 				err = errVerify
 			}
 			return err
@@ -374,21 +379,29 @@ func driverPair(ctx context.Context, device hsm.Device, reference func(time.Dura
 	}
 	p := pair{ours: crowd(sign), reference: reference, close: func() { device.Close() }}
 	if !verified {
-		p.ours = without(sign, verifier(signer, digest))
+		verify, err := verifier(signer, digest)
+		if err != nil {
+			return pair{}, errors.Join(err, device.Close())
+		}
+		p.ours = without(sign, verify)
 	}
 	return p, nil
 }
 
-// verifier does what package hsm does with each signature.
-func verifier(signer crypto.Signer, e []byte) func() error {
-	sig, err := signer.Sign(nil, e, gm.Digest)
+// verifier does what package hsm does with each signature of a key that signs often.
+func verifier(signer crypto.Signer, e []byte) (func() error, error) {
 	pub, ok := signer.Public().(*ecdsa.PublicKey)
+	if !ok {
+		return nil, errVerify
+	}
+	known, err1 := gm.NewVerifier(pub)
+	sig, err2 := signer.Sign(nil, e, gm.Digest)
 	return func() error {
-		if err != nil || !ok || !gm.VerifyE(pub, e, sig) {
+		if !known.VerifyE(e, sig) {
 			return errVerify
 		}
 		return nil
-	}
+	}, errors.Join(err1, err2)
 }
 
 // clients is how many ask a device at once.

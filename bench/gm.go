@@ -34,6 +34,27 @@ var gmWorkloads = []workload{
 			return nil
 		}), reference: opensslSM2(1)}, err
 	}},
+	{"gm.verify.known", "SM2 verifications of a digest with a known key per CPU-second", "the engine, which takes any key", 3, openKnown},
+}
+
+func openKnown(*bed) (pair, error) {
+	key, err := gm.GenerateKey()
+	if err != nil {
+		return pair{}, err
+	}
+	pub := key.Public().(*ecdsa.PublicKey)
+	known, err1 := gm.NewVerifier(pub)
+	sig, err2 := key.Sign(nil, digest, gm.Digest)
+	judged := func(good bool) error {
+		if !good {
+			return errVerify
+		}
+		return nil
+	}
+	return pair{
+		ours:      loop(func() error { return judged(known.VerifyE(digest, sig)) }),
+		reference: loop(func() error { return judged(gm.VerifyE(pub, digest, sig)) }),
+	}, errors.Join(err1, err2)
 }
 
 var errVerify = errors.New("a signature does not verify")

@@ -24,14 +24,18 @@ type signer struct {
 	ctx   context.Context // of the call to Device.Signer, since crypto.Signer takes none
 	label string
 	pub   crypto.PublicKey
-	often *often // nil for keys that are not SM2
+	known *gm.Verifiers
 	sign  SignDigest
 }
+
+// Signers makes the signers of one device, and remembers which SM2 keys sign often: their signatures are verified faster.
+// The zero value is ready.
+type Signers struct{ known gm.Verifiers }
 
 // NewSigner puts the checks that all drivers share before a driver's signing: the input of Asymmetric.Signer and nothing
 // else, hashing on the host, and no signature leaves that pub does not verify. It works until ctx ends.
 func (s *Signers) NewSigner(ctx context.Context, label string, pub crypto.PublicKey, sign SignDigest) crypto.Signer {
-	return &signer{ctx, label, pub, s.of(pub), sign}
+	return &signer{ctx, label, pub, &s.known, sign}
 }
 
 func (s *signer) Public() crypto.PublicKey { return s.pub }
@@ -104,8 +108,8 @@ func accepts(pub crypto.PublicKey, opts crypto.SignerOpts) bool {
 func (s *signer) verifies(digest []byte, opts crypto.SignerOpts, sig []byte) bool {
 	switch pub := s.pub.(type) {
 	case *ecdsa.PublicKey:
-		if s.often != nil {
-			return s.often.verifies(pub, digest, sig)
+		if gm.IsSM2(pub) {
+			return s.known.VerifyE(pub, digest, sig)
 		}
 		return ecdsa.VerifyASN1(pub, digest, sig)
 	case *rsa.PublicKey:

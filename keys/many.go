@@ -26,6 +26,7 @@ type Many struct {
 	who     actor.Actor
 	purpose string
 	master  string
+	known   gm.Verifiers // of the keys that sign often, such as those of an office's seals
 }
 
 // Many returns the keys of a purpose, wrapped under the master key of the label, which Ensure has made. who acts in the
@@ -37,7 +38,7 @@ func (k *Keys) Many(who actor.Actor, purpose, master string) (*Many, error) {
 	if !slices.Contains(manyPurposes, purpose) {
 		return nil, ErrPurpose.With("many keys for %q", purpose)
 	}
-	return &Many{k, who, purpose, master}, nil
+	return &Many{keys: k, who: who, purpose: purpose, master: master}, nil
 }
 
 // Generate makes a key for an owner. label is the owner's word for it and need not be unique. When Generate returns, the
@@ -122,7 +123,7 @@ func (m *Many) signInside(ctx context.Context, w Wrapped, in inner, pub *ecdsa.P
 	if err != nil {
 		return nil, err
 	}
-	if !gm.VerifyE(pub, e, sig) {
+	if !m.known.VerifyE(pub, e, sig) {
 		return nil, gm.ErrSignature
 	}
 	return sig, nil

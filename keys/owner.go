@@ -148,7 +148,7 @@ func (m *Many) sign(ctx context.Context, w Wrapped, in inner, pub *ecdsa.PublicK
 	if err != nil {
 		return nil, err
 	}
-	if !gm.VerifyE(pub, e, sig) {
+	if !m.known.VerifyE(pub, e, sig) {
 		return nil, gm.ErrSignature
 	}
 	return sig, nil
