@@ -72,7 +72,11 @@ var built = map[string]func(*tx){
 	"caTx.ObtainedWith":       func(t *tx) { _, _ = caTx{t}.ObtainedWith([]string{"a", "b"}, 1) },
 	"caTx.Standing":           func(t *tx) { _, _ = caTx{t}.Standing([][]byte{{1}, {2}}) },
 	"caTx.DropListParts":      func(t *tx) { _ = caTx{t}.DropListParts("a", 1, "b", "c") },
-	"tx.claimJob":             func(t *tx) { _, _ = t.claimJob("IN", []string{"a"}); _, _ = t.claimJob("NOT IN", []string{"a", "b"}) },
+	"tx.failedJobs": func(t *tx) {
+		_, _ = t.failedJobs(`WHERE state = 'dead' ORDER BY created_at LIMIT $1`, 1)
+		_, _ = t.failedJobs(`WHERE attempts >= 12 AND state <> 'dead' ORDER BY created_at LIMIT $1`, 1)
+	},
+	"tx.claimJob": func(t *tx) { _, _ = t.claimJob("IN", []string{"a"}); _, _ = t.claimJob("NOT IN", []string{"a", "b"}) },
 	"identityTx.FindSubjects": func(t *tx) {
 		for _, q := range []identity.Find{{}, {Kind: identity.Person}, {State: "a"}, {NamePrefix: "a"}, {Phone: "1"}, {After: identity.Cursor{Registered: somewhen, ID: "a"}}} {
 			q.Limit = 1

@@ -25,7 +25,7 @@ var fewRows = []string{
 }
 
 // shortIndexes have the rows of a long table alone that are under way.
-var shortIndexes = []string{"audit_entry_pending", "kmc_pair_pool", "job_dead", "ca_revocation_held"}
+var shortIndexes = []string{"audit_entry_pending", "kmc_pair_pool", "job_dead", "job_late", "ca_revocation_held"}
 
 // explainRows is how many rows every other table gets.
 const explainRows = 4_000

@@ -20,15 +20,19 @@ type Job struct {
 	epoch    int64
 }
 
-// DeadJob is a job that was given up, for the operator to look at and to run again.
-type DeadJob struct {
+// FailedJob is a job that has failed many times, for the operator to look at and to run again.
+type FailedJob struct {
 	Job
 	LastError string
 	CreatedAt time.Time
+	Next      time.Time // when it is tried again; zero when it was given up
 }
 
 const (
-	maxAttempts = 12 // then the job is dead; the growing delays are half an hour, and what the tries take comes on top
+	// maxAttempts is after how many a job is dead. The delays between them add up to three days, so that an outage over a night or a
+	// weekend loses nothing; what the tries take comes on top.
+	maxAttempts = 84
+	maxDelay    = time.Hour // between two tries, as long after an outage at most
 
 	// JobLease is how long a job is left alone after its worker's last sign of life (HoldJob) before another takes it.
 	JobLease = 20 * time.Second
@@ -121,10 +125,10 @@ func (db *DB) FinishJob(ctx context.Context, j *Job) error {
 	})
 }
 
-// FailJob puts a job back with a delay that doubles, or gives it up after maxAttempts. When the same work was enqueued
+// FailJob puts a job back with a delay that doubles up to maxDelay, or gives it up after maxAttempts. When the same work was enqueued
 // anew meanwhile, this one goes: the newer stands for it.
 func (db *DB) FailJob(ctx context.Context, j *Job, cause error) error {
-	state, delay := "waiting", time.Second<<min(j.Attempts, 13)
+	state, delay := "waiting", min(time.Second<<min(j.Attempts, 30), maxDelay)
 	if j.Attempts+1 >= maxAttempts {
 		state = "dead"
 	}
@@ -144,24 +148,50 @@ func (db *DB) FailJob(ctx context.Context, j *Job, cause error) error {
 }
 
 // DeadJobs lists jobs that were given up, oldest first, at most limit.
-func (db *DB) DeadJobs(ctx context.Context, limit int) (dead []DeadJob, err error) {
-	err = db.view(ctx, func(t *tx) error {
-		dead, err = list(t, func(s scanner) (d DeadJob, err error) {
-			var created int64
-			err = s.Scan(&d.ID, &d.Kind, &d.Key, &d.Payload, &d.Attempts, &d.LastError, &created)
-			d.CreatedAt = fromMicros(created)
-			return d, err
-		}, `SELECT id, kind, key, payload, attempts, last_error, created_at FROM job WHERE state = 'dead' ORDER BY created_at LIMIT $1`, limit)
-		return err
-	})
-	return dead, err
+func (db *DB) DeadJobs(ctx context.Context, limit int) ([]FailedJob, error) {
+	return db.failedJobs(ctx, `WHERE state = 'dead' ORDER BY created_at LIMIT $1`, limit)
 }
 
-// ReviveJob makes a dead job due again at once. It reports false when there is no such dead job.
-func (db *DB) ReviveJob(ctx context.Context, id string) (bool, error) {
-	var revived bool
-	err := db.update(ctx, func(t *tx) error {
-		n, err := t.exec(`UPDATE job SET state = 'waiting', attempts = 0, not_before = $2 WHERE id = $1 AND state = 'dead'`, id, micros(t.db.now()))
+// LateJobs lists jobs that have failed for half an hour (12 times) and are tried on, oldest first, at most limit.
+func (db *DB) LateJobs(ctx context.Context, limit int) ([]FailedJob, error) {
+	return db.failedJobs(ctx, `WHERE attempts >= 12 AND state <> 'dead' ORDER BY created_at LIMIT $1`, limit)
+}
+
+func (db *DB) failedJobs(ctx context.Context, which string, limit int) (all []FailedJob, err error) {
+	err = db.view(ctx, func(t *tx) error {
+		all, err = t.failedJobs(which, limit)
+		return err
+	})
+	return all, err
+}
+
+func (t *tx) failedJobs(which string, limit int) ([]FailedJob, error) {
+	return list(t, func(s scanner) (d FailedJob, err error) {
+		var created, next int64
+		var state string
+		err = s.Scan(&d.ID, &d.Kind, &d.Key, &d.Payload, &d.Attempts, &d.LastError, &created, &next, &state)
+		if d.CreatedAt = fromMicros(created); state != "dead" {
+			d.Next = fromMicros(next)
+		}
+		return d, err
+	}, `SELECT id, kind, key, payload, attempts, last_error, created_at, not_before, state FROM job `+which, limit)
+}
+
+// ReviveJob makes a job that was given up, or waits after failures, due at once and lets it begin to count anew. Where the same work
+// was enqueued anew meanwhile, that stands for it. It reports false when there is no such job.
+func (db *DB) ReviveJob(ctx context.Context, id string) (revived bool, err error) {
+	now := micros(db.now())
+	err = db.update(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE job SET attempts = 0, not_before = $2 WHERE state = 'waiting'
+			AND (kind, key) = (SELECT kind, key FROM job AS failed WHERE failed.id = $1 AND failed.state <> 'running')`, id, now)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			n, err = t.exec(`UPDATE job SET state = 'waiting', attempts = 0, not_before = $2 WHERE id = $1 AND state = 'dead'`, id, now)
+		} else {
+			_, err = t.exec(`DELETE FROM job WHERE id = $1 AND state = 'dead'`, id)
+		}
 		revived = n > 0
 		return err
 	})

@@ -68,16 +68,8 @@ func checkDatabase(ctx context.Context, cfg Config) error {
 	if err := db.CheckVersion(ctx); err != nil {
 		return err
 	}
-	dead, err := db.DeadJobs(ctx, 100)
-	if err == nil && len(dead) > 0 {
-		err = errDeadJobs.With("%d, the oldest %s %s: %s", len(dead), dead[0].Kind, dead[0].Key, dead[0].LastError)
-	}
-	return err
+	return checkJobs(ctx, db)
 }
-
-var errDeadJobs = fault.New(fault.Unavailable, "dead-jobs",
-	"Work was given up after many tries. Mend what its last error says, then run `hufu doctor --retry-jobs`.",
-	"有任务多次失败后已放弃。请先处理其最后的错误，再运行 hufu doctor --retry-jobs。")
 
 // retryJobs makes every job that was given up due again.
 func retryJobs(ctx context.Context, cfg Config, out io.Writer) error {
@@ -86,17 +78,11 @@ func retryJobs(ctx context.Context, cfg Config, out io.Writer) error {
 		return err
 	}
 	defer db.Close()
-	dead, err := db.DeadJobs(ctx, 100)
+	dead, err := db.DeadJobs(ctx, maxJobs)
 	if err != nil {
 		return err
 	}
-	for _, job := range dead {
-		if _, err := db.ReviveJob(ctx, job.ID); err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "due again: %s %s\n", job.Kind, job.Key)
-	}
-	return nil
+	return revive(ctx, db, out, dead)
 }
 
 // examined opens the database for looking at, if it is there and opens.

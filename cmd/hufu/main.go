@@ -25,6 +25,7 @@ type commands struct {
 	Migrate     migrateCommand  `cmd:"" help:"Bring the database schema up to this version. Example: hufu migrate --config hufu.yaml"`
 	CheckConfig checkCommand    `cmd:"" name:"check-config" help:"Print the configuration in force, without secrets. Example: hufu check-config --config hufu.yaml"`
 	Doctor      doctorCommand   `cmd:"" help:"Check algorithms, devices, key store and database. Example: hufu doctor --data /var/lib/hufu"`
+	Jobs        jobsCommands    `cmd:"" help:"See durable jobs that fail, and run them again; also while the server runs."`
 	CA          caCommands      `cmd:"" name:"ca" help:"Work with the authorities: superiors, trust in others, key ceremonies, recovery of keys, certificate profiles."`
 	Cert        certCommands    `cmd:"" help:"Apply for certificates, decide on applications and fetch what was issued."`
 	Keys        keysCommands    `cmd:"" help:"Work with the keys of a running server."`
