@@ -89,12 +89,7 @@ func (a *Authority) reserveIn(w W, by actor.Actor, all []*prepared, at place) er
 
 // claimKey binds the key to the holder and the profile's use, in the transaction that reserves the serial.
 func claimKey(w W, p *prepared) error {
-	spki, err := certs.MarshalPublicKey(p.public)
-	if err != nil {
-		return err
-	}
-	hash := gm.SM3(spki)
-	return w.ClaimKey(hash[:], KeyOwner{Holder: p.holder.ID, Use: p.profile.use()})
+	return w.ClaimKey(p.key[:], KeyOwner{Holder: p.holder.ID, Use: p.profile.use()})
 }
 
 var errSpent = errors.New("a reservation is signed at most once")
@@ -117,10 +112,9 @@ func (r *reserved) sign(key crypto.Signer) (*signed, error) {
 
 // finish stores a signed certificate in the caller's transaction (commit 2), unless its reservation was voided.
 func (a *Authority) finish(w W, by actor.Actor, s *signed) error {
-	spki := gm.SM3(s.cert.RawSPKI)
 	now := a.Now()
 	if err := w.AddCertificate(Record{
-		Serial: s.serial, Issuer: s.issuer, Application: s.application, Profile: s.profile.Name, Holder: s.holder.ID, SPKI: spki[:],
+		Serial: s.serial, Issuer: s.issuer, Application: s.application, Profile: s.profile.Name, Holder: s.holder.ID, SPKI: s.key[:],
 		NotBefore: s.cert.NotBefore, NotAfter: s.cert.NotAfter, DER: s.der, Shard: s.shard, IssuedAt: now,
 	}); err != nil {
 		return err
@@ -225,8 +219,9 @@ type issuance struct {
 	parent   *issuer
 	ready    []*prepared // the holder's own certificate first
 	envelope []byte
-	ask      share // before anything is stored
-	store    share // stores the application along with the reservation, where it is new
+	ask      share      // before anything is stored
+	asked    []Foreseen // what ask and store look up
+	store    share      // stores the application along with the reservation, where it is new
 	made     []*signed
 	voided   []Reservation // of an earlier try
 }
@@ -238,7 +233,7 @@ func (a *Authority) carryOut(ctx context.Context, p *passage, i *issuance) error
 		return err
 	}
 	begin := piece{ask: i.ask, do: func(w *together) error { return a.beginIssuance(w, i) }, committed: i.begun}
-	if err := p.reserve(ctx, begin); err != nil {
+	if err := p.reserve(foresee(ctx, i.asked...), begin); err != nil {
 		return fmt.Errorf("reserve serial: %w", err)
 	}
 	for _, r := range i.voided {

@@ -73,7 +73,7 @@ func (a *Authority) certifyNew(ctx context.Context, profile *Profile, i *issuanc
 			return err
 		}
 	} else {
-		ctx = foresee(ctx, foreseen(ready.asked.RawSPKI))
+		i.asked = []Foreseen{foreseen(ready.asked.RawSPKI)}
 	}
 	i.store = func(w *together) error {
 		if err := roomFor(w, i.by, i.app); err != nil {
@@ -85,7 +85,7 @@ func (a *Authority) certifyNew(ctx context.Context, profile *Profile, i *issuanc
 		return record(w, i.by, "application.submit", i.app, i.app.At)
 	}
 	if i.app.State != Approved {
-		return p.reserve(ctx, piece{i.ask, i.store, i.app.stored})
+		return p.reserve(foresee(ctx, i.asked...), piece{i.ask, i.store, i.app.stored})
 	}
 	if mine, err := a.flow.claim(ctx, i.app.ID); err != nil || !mine {
 		return ErrState.With("application %s: %w", i.app.ID, err) // nobody else has heard of it

@@ -17,10 +17,16 @@ const maxTBS = 16 << 10
 // formLints are about the certificate as such: number, times, issuer, key.
 var formLints = []Lint{
 	{"size", "GB/T 20518", fault.Text{ZH: "证书不超过 16 KiB。", EN: "A certificate has at most 16 KiB."}, func(l *linted) string {
-		return says(len(l.tbs) > maxTBS, fmt.Sprintf("%d octets", len(l.tbs)))
+		if len(l.tbs) > maxTBS {
+			return fmt.Sprintf("%d octets", len(l.tbs))
+		}
+		return ""
 	}},
 	{"version", rfc5280 + "4.1.2.1", fault.Text{ZH: "证书版本为 3。", EN: "The version is 3."}, func(l *linted) string {
-		return says(l.cert.Version != 3, fmt.Sprintf("version %d", l.cert.Version))
+		if l.cert.Version != 3 {
+			return fmt.Sprintf("version %d", l.cert.Version)
+		}
+		return ""
 	}},
 	{"serial-form", rfc5280 + "4.1.2.2", fault.Text{ZH: "序列号为 1 至 20 字节的正整数。", EN: "The serial number is positive, of 1 to 20 octets."}, serialForm},
 	{"serial-reserved", "Hufu", fault.Text{ZH: "序列号即为本次预留的序列号。", EN: "The serial number is the one drawn for it."}, func(l *linted) string {
@@ -64,7 +70,10 @@ func signatureAlgorithm(l *linted) string {
 		key = l.chain.PublicKey
 	}
 	want, err := certs.SigningAlgorithm(key)
-	return says(err != nil || l.cert.SignatureAlgorithm != want, fmt.Sprintf("%s, the issuing key signs with %s", l.cert.SignatureAlgorithm, want))
+	if err != nil || l.cert.SignatureAlgorithm != want {
+		return fmt.Sprintf("%s, the issuing key signs with %s", l.cert.SignatureAlgorithm, want)
+	}
+	return ""
 }
 
 func issuerName(l *linted) string {

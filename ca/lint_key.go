@@ -108,12 +108,15 @@ func pathLength(l *linted) string {
 	if !l.cert.IsCA || l.chain == nil || l.chain.MaxPathLen < 0 {
 		return ""
 	}
-	return says(l.cert.MaxPathLen < 0 || l.cert.MaxPathLen >= l.chain.MaxPathLen, fmt.Sprintf("path length %d under %d", l.cert.MaxPathLen, l.chain.MaxPathLen))
+	if l.cert.MaxPathLen < 0 || l.cert.MaxPathLen >= l.chain.MaxPathLen {
+		return fmt.Sprintf("path length %d under %d", l.cert.MaxPathLen, l.chain.MaxPathLen)
+	}
+	return ""
 }
 
 func subjectKeyID(l *linted) string {
 	e, ok := l.extension(certs.OIDSubjectKeyID)
-	want, err := certs.SubjectKeyID(l.cert.PublicKey)
+	want, err := certs.SubjectKeyIDOf(l.cert.RawSPKI)
 	return says(!ok || e.Critical || err != nil || !same(l.cert.SubjectKeyID, want), "missing, critical or of another key")
 }
 

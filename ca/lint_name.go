@@ -54,7 +54,10 @@ func nameKnown(l *linted) string {
 		}
 	}
 	return l.attribute(func(a certs.Attribute) string {
-		return says(nameWords[a.Type] == "", "attribute of type "+string(a.Type))
+		if nameWords[a.Type] == "" {
+			return "attribute of type " + string(a.Type)
+		}
+		return ""
 	})
 }
 
@@ -67,30 +70,40 @@ func nameForm(l *linted) string {
 		case certs.OIDEmailAddress, certs.OIDDomainComponent:
 			right = a.Tag == uint8(asn1.IA5String)
 		}
-		return says(!right, fmt.Sprintf("%s as a string of tag %d", nameWords[a.Type], a.Tag))
+		if !right {
+			return fmt.Sprintf("%s as a string of tag %d", nameWords[a.Type], a.Tag)
+		}
+		return ""
 	})
 }
 
 func nameLength(l *linted) string {
 	return l.attribute(func(a certs.Attribute) string {
 		n, most := utf8.RuneCountInString(a.Value), nameTypes[nameWords[a.Type]].bound
-		return says(n == 0 || n > most, fmt.Sprintf("%s of %d characters, 1 to %d are allowed", nameWords[a.Type], n, most))
+		if n == 0 || n > most {
+			return fmt.Sprintf("%s of %d characters, 1 to %d are allowed", nameWords[a.Type], n, most)
+		}
+		return ""
 	})
 }
 
 func nameCountry(l *linted) string {
-	for _, c := range l.cert.Subject.All(certs.OIDCountry) {
-		if len(c) != 2 || c[0] < 'A' || c[0] > 'Z' || c[1] < 'A' || c[1] > 'Z' {
+	return l.attribute(func(a certs.Attribute) string {
+		c := a.Value
+		if a.Type == certs.OIDCountry && (len(c) != 2 || c[0] < 'A' || c[0] > 'Z' || c[1] < 'A' || c[1] > 'Z') {
 			return fmt.Sprintf("country %q", c)
 		}
-	}
-	return ""
+		return ""
+	})
 }
 
 func nameBlank(l *linted) string {
 	return l.attribute(func(a certs.Attribute) string {
 		odd := strings.TrimSpace(a.Value) != a.Value || strings.ContainsFunc(a.Value, unicode.IsControl) || !utf8.ValidString(a.Value)
-		return says(odd, nameWords[a.Type]+" with blanks round it or control characters")
+		if odd {
+			return nameWords[a.Type] + " with blanks round it or control characters"
+		}
+		return ""
 	})
 }
 

@@ -13,7 +13,10 @@ import (
 var profileLints = []Lint{
 	{"profile-key", "Hufu profile: keys", fault.Text{ZH: "密钥算法为模板所允许。", EN: "The key is of a kind that the profile allows."}, func(l *linted) string {
 		kind := keyKind(l.cert.PublicKey)
-		return says(!slices.Contains(l.profile.Keys, kind), "a key of kind "+kind)
+		if !slices.Contains(l.profile.Keys, kind) {
+			return "a key of kind " + kind
+		}
+		return ""
 	}},
 	{"profile-time", "Hufu profile: days, validity", fault.Text{ZH: "有效期在模板规定之内。", EN: "Validity is within the profile's bounds."}, profileTime},
 	{"profile-subject", "Hufu profile: subject", fault.Text{ZH: "主体名称符合模板：必填项齐全，无模板之外的项。", EN: "The subject has what the profile requires and nothing that it does not name."}, profileSubject},
@@ -21,7 +24,10 @@ var profileLints = []Lint{
 	{"profile-usage", "Hufu profile: usage, path_len", fault.Text{ZH: "密钥用法和基本约束即模板所列。", EN: "Key usage and basic constraints are the profile's."}, profileUsage},
 	{"profile-extended", "Hufu profile: extended, critical", fault.Text{ZH: "扩展密钥用法即模板所列。", EN: "Extended key usage is the profile's."}, profileExtended},
 	{"profile-policies", "Hufu profile: policies", fault.Text{ZH: "证书策略即模板所列。", EN: "Policies are the profile's."}, func(l *linted) string {
-		return says(!slices.Equal(l.cert.Policies, l.profile.made.policies), fmt.Sprintf("policies %v", l.cert.Policies))
+		if !slices.Equal(l.cert.Policies, l.profile.made.policies) {
+			return fmt.Sprintf("policies %v", l.cert.Policies)
+		}
+		return ""
 	}},
 	{"profile-identities", "Hufu profile: identities, identity_form", fault.Text{ZH: "身份标识扩展符合模板。", EN: "Identity extensions are those that the profile allows and requires, in the form it asks for."}, profileIdentities},
 	{"profile-status", "Hufu profile: cdp, delta, aia, no_status", fault.Text{ZH: "状态发布地址符合模板。", EN: "The places of status are those that the profile asks for."}, profileStatus},
@@ -62,7 +68,10 @@ func profileSubject(l *linted) string {
 	}
 	return l.attribute(func(a certs.Attribute) string {
 		named := slices.ContainsFunc(parts, func(p part) bool { return p.oid == a.Type })
-		return says(!named, "attribute "+string(a.Type)+" is not the profile's")
+		if !named {
+			return "attribute " + string(a.Type) + " is not the profile's"
+		}
+		return ""
 	})
 }
 
@@ -96,8 +105,10 @@ func profileUsage(l *linted) string {
 
 func profileExtended(l *linted) string {
 	e, _ := l.extension(certs.OIDExtKeyUsage)
-	return says(!slices.Equal(l.cert.ExtKeyUsage, l.profile.made.extended) || e.Critical != (l.profile.Critical && len(l.profile.made.extended) > 0),
-		fmt.Sprintf("extended usages %v, critical %t", l.cert.ExtKeyUsage, e.Critical))
+	if !slices.Equal(l.cert.ExtKeyUsage, l.profile.made.extended) || e.Critical != (l.profile.Critical && len(l.profile.made.extended) > 0) {
+		return fmt.Sprintf("extended usages %v, critical %t", l.cert.ExtKeyUsage, e.Critical)
+	}
+	return ""
 }
 
 func profileIdentities(l *linted) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hufu/certs"
+	"hufu/internal/gm"
 )
 
 // serialSize is the size of our serial numbers in octets: instance (1, 01–7F, so always positive) | week since 1970 (2) |
@@ -44,6 +45,7 @@ type prepared struct {
 	serial []byte
 	shard  int // of the revocation list that the certificate names
 	tbs    []byte
+	key    [32]byte           // SM3 of the SubjectPublicKeyInfo
 	chain  *certs.Certificate // the issuer's certificate; nil when self-signed
 }
 
@@ -58,7 +60,7 @@ func (a *Authority) prepare(d draft, parent *issuer) (*prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("profile %q: %w", d.profile.Name, err)
 	}
-	p.tbs = tbs
+	p.tbs, p.key = tbs, gm.SM3(read.RawSPKI)
 	if err := d.profile.checkRequested(d.asked, read); err != nil {
 		return nil, err
 	}

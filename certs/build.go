@@ -58,6 +58,11 @@ func SubjectKeyID(pub crypto.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return SubjectKeyIDOf(spki)
+}
+
+// SubjectKeyIDOf is SubjectKeyID for a SubjectPublicKeyInfo, DER.
+func SubjectKeyIDOf(spki []byte) ([]byte, error) {
 	in := cryptobyte.String(spki)
 	var seq cryptobyte.String
 	var bits []byte
@@ -100,7 +105,7 @@ func (t *Template) write() ([]byte, error) {
 		return nil, fmt.Errorf("subject: %w", err)
 	}
 	if t.SubjectKeyID == nil {
-		if t.SubjectKeyID, err = SubjectKeyID(t.PublicKey); err != nil {
+		if t.SubjectKeyID, err = SubjectKeyIDOf(spki); err != nil {
 			return nil, err
 		}
 	}

@@ -173,7 +173,16 @@ func (t auditTx) Waiting() (waiting bool, err error) {
 }
 
 func (t auditTx) Pending(limit int) ([]audit.Row, error) {
-	return list(t.tx, scanEntry, `SELECT `+auditColumns+` FROM audit_entry WHERE idx IS NULL ORDER BY at, id LIMIT $1`, limit)
+	var all []audit.Row
+	err := t.gather(question{
+		query: `SELECT ` + auditColumns + ` FROM audit_entry WHERE idx IS NULL ORDER BY at, id LIMIT $1`, args: []any{limit},
+		scan: func(s scanner) error {
+			r, err := scanEntry(s)
+			all = append(all, r)
+			return err
+		},
+	})
+	return all, err
 }
 
 func (t auditTx) Leaves(first uint64, n int) ([][]byte, error) {
