@@ -7,8 +7,42 @@ import (
 
 	"hufu/ca"
 	"hufu/certs"
+	"hufu/certs/bundle"
 	"hufu/internal/actor"
 )
+
+// Withdrawing stops what is issued, and takes nothing from those who hold certificates: one administrator alone would else end the
+// log-ins of a province, or leave everybody without status.
+func TestAWithdrawnProfileLeavesWhatIsIssuedGood(t *testing.T) {
+	eachSeeded(t, func(t *testing.T, w *world) {
+		chain := w.leaf()
+		good := func() {
+			t.Helper()
+			r, err := w.Recognise(t.Context(), chain[:1], bundle.Login, w.now)
+			if err != nil || r.Holder != "p1" || r.Kind != ca.HolderPerson {
+				t.Errorf("recognised as %+v, %v", r, err)
+			}
+			if got := w.ocsp(chain[0].Serial, chain[1]); got.Status != certs.OCSPGood {
+				t.Errorf("its status is %v", got.Status)
+			}
+		}
+		good()
+		if _, err := w.WithdrawProfile(t.Context(), profileMaker, "person-sign", 1); err != nil {
+			t.Fatal(err)
+		}
+		good()
+		w.open() // a restart
+		good()
+		if _, err := w.WithdrawProfile(t.Context(), superAdmin, "ocsp", 1); !errors.Is(err, ca.ErrProfileStatus) {
+			t.Errorf("one alone stopped the status: %v", err)
+		}
+		w.changed("ocsp", "days: 730", "days: 729")
+		if _, err := w.WithdrawProfile(t.Context(), superAdmin, "ocsp", 1); err != nil {
+			t.Errorf("a version that was replaced: %v", err)
+		}
+		good()
+	})
+}
 
 // An administrator who withdraws the profile of an authority does not get the right to revoke that authority.
 func TestAWithdrawnProfileDoesNotOpenItsAuthority(t *testing.T) {

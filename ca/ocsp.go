@@ -330,7 +330,7 @@ type nameIndex struct {
 // issuerOf finds the issuer that the responder may answer for, by name and key hash: any generation of the one that
 // certifies the responder. Both must fit: two CAs may share a name.
 func (a *Authority) issuerOf(id certs.CertID) string {
-	profile := a.profile("ocsp")
+	profile := a.profile(statusProfile)
 	if profile == nil {
 		return ""
 	}

@@ -25,9 +25,15 @@ var (
 	ErrProfileKnown = fault.New(fault.Conflict, "ca.profile-known",
 		"This very text is a version of the profile already. Publish that version, or change the text.",
 		"该文本已是此模板的一个版本。请发布该版本，或修改文本。")
+	ErrProfileStatus = fault.New(fault.Denied, "ca.profile-status",
+		"Under this profile the status of all certificates is told; it is not withdrawn. Publish another version in its place, which takes two. A responder's key that was lost ends with its certificate: revoke that.",
+		"全部证书的状态均依此模板提供，不得停用。请由两名人员发布新版本替代；若应答密钥泄露，请吊销其证书。")
 	ErrProfileOlder = fault.New(fault.Conflict, "ca.profile-older",
 		"A newer version was published. Import the text anew to go back to it.", "已有更新的版本发布。如需恢复，请重新导入该文本。")
 )
+
+// statusProfile is the profile of the certificates under which status is told.
+const statusProfile = "ocsp"
 
 // profileRoles may import, publish and withdraw.
 var profileRoles = []actor.Role{actor.RoleBusinessAdmin, actor.RoleSuperAdmin}
@@ -188,10 +194,11 @@ func (a *Authority) PublishProfile(ctx context.Context, by actor.Actor, name str
 }
 
 // WithdrawProfile ends a version: a proposed one is dropped; one in force is in force no more, what it replaced does not
-// come back, and applications under it are not issued. It is the stop that one administrator may pull alone;
-// for authorities and services, without which no status is told any more, a super administrator.
+// come back, and applications under it are not issued. It is the stop that one administrator may pull alone, of authorities and
+// services a super administrator: certificates that are issued stay good. The one under which status is told is no such stop,
+// since who asks and hears nothing may take a revoked certificate for good; it is only replaced.
 func (a *Authority) WithdrawProfile(ctx context.Context, by actor.Actor, name string, version int) (ProfileVersion, error) {
-	return a.moveProfile(ctx, by, profileID{name, version}, func(v *ProfileVersion, _ []ProfileVersion) (string, error) {
+	return a.moveProfile(ctx, by, profileID{name, version}, func(v *ProfileVersion, known []ProfileVersion) (string, error) {
 		if v.State == ProfileWithdrawn {
 			return "", ErrProfileState.With("version %d of profile %q is withdrawn already", version, name)
 		}
@@ -199,6 +206,10 @@ func (a *Authority) WithdrawProfile(ctx context.Context, by actor.Actor, name st
 			if err := by.Require(actor.RoleSuperAdmin); err != nil {
 				return "", err
 			}
+		}
+		newer := func(k ProfileVersion) bool { return k.Published && k.Version > version }
+		if name == statusProfile && v.Published && !slices.ContainsFunc(known, newer) {
+			return "", ErrProfileStatus.With("version %d of profile %q is in force", version, name)
 		}
 		v.State = ProfileWithdrawn
 		return "profile.withdraw", nil

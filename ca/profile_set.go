@@ -19,6 +19,7 @@ type profileSet struct {
 	turn  int64
 	force map[string]*Profile
 	all   map[profileID]*Profile // in force or not, that may be issued under
+	kinds map[string]HolderKind  // whose certificates stand under a name, withdrawn or not: no version changes that
 }
 
 // profileCache holds the set in force.
@@ -62,7 +63,7 @@ func (a *Authority) FollowProfiles(ctx context.Context) error {
 func (a *Authority) loadProfiles(ctx context.Context) error {
 	a.profileMu.Lock()
 	defer a.profileMu.Unlock()
-	fresh := &profileSet{force: map[string]*Profile{}, all: map[profileID]*Profile{}}
+	fresh := &profileSet{force: map[string]*Profile{}, all: map[profileID]*Profile{}, kinds: map[string]HolderKind{}}
 	var rows []ProfileVersion
 	err := a.Store.View(ctx, func(r R) (err error) {
 		if fresh.turn, err = r.ProfileTurn(); err == nil {
@@ -87,6 +88,11 @@ func (a *Authority) loadProfiles(ctx context.Context) error {
 	for _, v := range rows {
 		damaged = errors.Join(damaged, fresh.add(known, v))
 	}
+	for name, p := range a.Profiles {
+		if fresh.kinds[name] == "" {
+			fresh.kinds[name] = p.Holder
+		}
+	}
 	a.profiles.Store(fresh)
 	return damaged
 }
@@ -98,6 +104,9 @@ func (s *profileSet) add(known *profileSet, v ProfileVersion) error {
 	}
 	delete(s.force, v.Name)
 	if v.State != ProfilePublished {
+		if p, err := v.parse(); err == nil {
+			s.kinds[v.Name] = p.Holder
+		}
 		return nil // and what it replaced does not come back
 	}
 	id := profileID{v.Name, v.Version}
@@ -111,7 +120,7 @@ func (s *profileSet) add(known *profileSet, v ProfileVersion) error {
 			return err
 		}
 	}
-	s.force[v.Name], s.all[id] = p, p
+	s.force[v.Name], s.all[id], s.kinds[v.Name] = p, p, p.Holder
 	return nil
 }
 

@@ -227,14 +227,14 @@ func (a *Authority) recogniseOwn(ctx context.Context, out Recognised, leaf *cert
 	if err != nil {
 		return out, err
 	}
-	p := a.profile(record.Profile)
-	if p == nil || kindPurposes[p.Holder] == "" {
+	kind := a.profiles.Load().kinds[record.Profile] // whether anything is issued under it now or not
+	if kindPurposes[kind] == "" {
 		return out, ErrNotTrusted.With("certificate %s of profile %q is nobody's", leaf.SerialHex(), record.Profile)
 	}
 	if purpose == bundle.Login && !slices.Contains(leaf.ExtKeyUsage, certs.OIDClientAuth) {
 		return out, ErrNotTrusted.With("certificates of profile %q are not made for log-in", record.Profile)
 	}
-	out.Kind, out.Holder = p.Holder, record.Holder
+	out.Kind, out.Holder = kind, record.Holder
 	return out, nil
 }
 
