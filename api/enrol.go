@@ -22,7 +22,7 @@ func (a *API) enrol(ctx context.Context, by actor.Actor, in *applyInput) (*body[
 	if err != nil {
 		return nil, err
 	}
-	if !sameRequest(e.Application, q) {
+	if q.Key != "" && !sameRequest(e.Application, q) {
 		return nil, errKeyReused.With("application %s", e.Application.ID)
 	}
 	return &body[issuedView]{viewEnrolment(e)}, nil
