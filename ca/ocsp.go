@@ -229,6 +229,9 @@ func (a *Authority) signAnswer(ctx context.Context, issuer string, ids []certs.C
 		return nil, err
 	}
 	n := newAnswer(issuer, t.Answers[0], der)
+	if nonce == nil {
+		n.describe()
+	}
 	if lone && n.is.Status != certs.OCSPUnknown && a.ocsp.follows() {
 		a.ocsp.ready.put(n, mark)
 	}
@@ -240,11 +243,15 @@ func newAnswer(issuer string, is certs.OCSPAnswer, der []byte) *answer {
 	n.id.Raw = append([]byte(nil), is.ID.Raw...) // the request's buffer is used again
 	n.id.Serial = append([]byte(nil), is.ID.Serial...)
 	n.is.ID = n.id
-	sum := gm.SM3(der)
 	n.length = []string{strconv.Itoa(len(der))}
-	n.tag = []string{`"` + hex.EncodeToString(sum[:16]) + `"`}
-	n.made = []string{is.ThisUpdate.Format(http.TimeFormat)}
 	return n
+}
+
+// describe makes what caches are told of an answer that they may keep.
+func (n *answer) describe() {
+	sum := gm.SM3(n.der)
+	n.tag = []string{`"` + hex.EncodeToString(sum[:16]) + `"`}
+	n.made = []string{n.is.ThisUpdate.Format(http.TimeFormat)}
 }
 
 // statuses tells the state of certificates: from ready answers, where there are some and they may be used, else from the

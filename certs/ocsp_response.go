@@ -63,6 +63,12 @@ type OCSPTemplate struct {
 	Nonce      []byte // of the request; nil when it had none, and in answers signed beforehand
 }
 
+// What a response and an entry of it take beside what they hold, in octets: buffers of that size grow seldom.
+const (
+	ocspFrame = 128
+	ocspEntry = 192
+)
+
 // OCSPFailure returns the response for a request that is not answered. status is not OCSPSuccessful.
 func OCSPFailure(status OCSPResponseStatus) []byte {
 	return []byte{0x30, 3, 0x0a, 1, byte(status)}
@@ -78,7 +84,7 @@ func BuildOCSPResponse(t OCSPTemplate, signer crypto.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build OCSP response: %w", err)
 	}
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(tbs)+len(sig)+len(t.Responder.Raw)+ocspFrame))
 	constructed := cbasn1.Tag(0).Constructed().ContextSpecific()
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Enum(int64(OCSPSuccessful))
@@ -118,7 +124,7 @@ func (t OCSPTemplate) tbs(signer crypto.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(id)+len(t.Nonce)+ocspFrame+len(t.Answers)*ocspEntry))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddBytes(id)
 		AddGeneralizedTime(b, t.ProducedAt)
