@@ -47,11 +47,11 @@ func answer(t *testing.T, by party, csr []byte, change func(*certs.Template)) []
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, sig, err := certs.Sign(by.key, tbs)
+	alg, sig, err := certs.Sign(by.key, tbs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := certs.Assemble(tbs, sig)
+	der, err := certs.Assemble(tbs, alg, sig)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,11 +61,11 @@ func foreignKey(t testing.TB, by *party, name string, key *gm.PrivateKey, change
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, sig, err := certs.Sign(signer, tbs)
+	alg, sig, err := certs.Sign(signer, tbs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := certs.Assemble(tbs, sig)
+	der, err := certs.Assemble(tbs, alg, sig)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,16 +147,9 @@ func ParseTBS(tbs []byte) (*Certificate, error) {
 	return c, (&reader{}).tbs(c, element, AlgorithmIdentifier{})
 }
 
-// Assemble joins a to-be-signed part and its signature into a certificate. It does not verify the signature.
-func Assemble(tbs, sig []byte) ([]byte, error) {
-	c, err := ParseTBS(tbs)
-	if err != nil {
-		return nil, fmt.Errorf("assemble certificate: %w", err)
-	}
-	return assemble(tbs, c.SignatureAlgorithm, sig)
-}
-
-func assemble(tbs []byte, alg SignatureAlgorithm, sig []byte) ([]byte, error) {
+// Assemble joins a to-be-signed part, of a certificate or a request, and its signature. It verifies neither the signature nor
+// that a certificate's part names the same algorithm, which Parse does.
+func Assemble(tbs []byte, alg SignatureAlgorithm, sig []byte) ([]byte, error) {
 	b := cryptobyte.NewBuilder(make([]byte, 0, len(tbs)+len(sig)+32))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddBytes(tbs)
@@ -182,7 +175,7 @@ func Create(t Template, signer crypto.Signer) (*Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	der, err := assemble(tbs, alg, sig)
+	der, err := Assemble(tbs, alg, sig)
 	if err != nil {
 		return nil, err
 	}

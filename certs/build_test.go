@@ -71,11 +71,11 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		_, sig, err := Sign(testKey(t), tbs)
+		alg, sig, err := Sign(testKey(t), tbs)
 		if err != nil {
 			t.Fatal(err)
 		}
-		der, _ := Assemble(tbs, sig)
+		der, _ := Assemble(tbs, alg, sig)
 		if err := os.WriteFile(file, der, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -285,15 +285,15 @@ func TestTimesChangeFormIn2050(t *testing.T) {
 	}
 }
 
-func TestAssembleRefusesOtherBytes(t *testing.T) {
-	if _, err := Assemble([]byte{0x30, 0}, []byte{1}); !errors.Is(err, ErrMalformed) {
+func TestParseTBSRefusesOtherBytes(t *testing.T) {
+	if _, err := ParseTBS([]byte{0x30, 0}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("got %v", err)
 	}
 	tbs, err := BuildTBS(goldenTemplate(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Assemble(append(tbs, 0), []byte{1}); !errors.Is(err, ErrTrailing) {
+	if _, err := ParseTBS(append(tbs, 0)); !errors.Is(err, ErrTrailing) {
 		t.Errorf("got %v", err)
 	}
 }

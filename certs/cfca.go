@@ -107,7 +107,7 @@ func NewCFCARequest(signer crypto.Signer, subject Name, temporary *ecdsa.PublicK
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	return assemble(info, alg, sig)
+	return Assemble(info, alg, sig)
 }
 
 func addCFCAAttributes(b *cryptobyte.Builder, temporary *ecdsa.PublicKey, challenge string) {

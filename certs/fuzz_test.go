@@ -51,7 +51,7 @@ func FuzzParseCertificate(f *testing.F) {
 		if !bytes.Equal(c.Raw, der) {
 			t.Fatal("Raw differs")
 		}
-		again, err := assemble(c.RawTBS, c.SignatureAlgorithm, c.Signature)
+		again, err := Assemble(c.RawTBS, c.SignatureAlgorithm, c.Signature)
 		if err != nil || !bytes.Equal(again, der) {
 			t.Fatalf("put together differently: %v", err)
 		}
@@ -96,7 +96,7 @@ func FuzzParseRequest(f *testing.F) {
 		if len(req.NonStandard) > 0 {
 			return
 		}
-		again, err := assemble(req.RawInfo, req.SignatureAlgorithm, req.Signature)
+		again, err := Assemble(req.RawInfo, req.SignatureAlgorithm, req.Signature)
 		if err != nil || !bytes.Equal(again, der) {
 			t.Fatalf("put together differently: %v", err)
 		}

@@ -28,7 +28,7 @@ func SignTBS(signer crypto.Signer, tbs []byte) (*Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign with %s: %w", alg, err)
 	}
-	der, err := assemble(tbs, alg, sig)
+	der, err := Assemble(tbs, alg, sig)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func NewRequest(signer crypto.Signer, subject Name, o RequestOptions) ([]byte, e
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	return assemble(info, alg, sig)
+	return Assemble(info, alg, sig)
 }
 
 func (o RequestOptions) attributes(subject Name) ([][]byte, error) {

@@ -139,11 +139,11 @@ func selfMade(t testing.TB, key crypto.Signer, like *certs.Certificate) *certs.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, sig, err := certs.Sign(key, tbs)
+	alg, sig, err := certs.Sign(key, tbs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := certs.Assemble(tbs, sig)
+	der, err := certs.Assemble(tbs, alg, sig)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -355,11 +355,11 @@ func authority(t *testing.T, notAfter time.Time) (*gm.PrivateKey, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, sig, err := certs.Sign(key, tbs)
+	alg, sig, err := certs.Sign(key, tbs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := certs.Assemble(tbs, sig)
+	der, err := certs.Assemble(tbs, alg, sig)
 	if err != nil {
 		t.Fatal(err)
 	}

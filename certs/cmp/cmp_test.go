@@ -53,11 +53,11 @@ func selfSigned(t testing.TB, key crypto.Signer, cn string) *certs.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, sig, err := certs.Sign(key, tbs)
+	alg, sig, err := certs.Sign(key, tbs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := certs.Assemble(tbs, sig)
+	der, err := certs.Assemble(tbs, alg, sig)
 	if err != nil {
 		t.Fatal(err)
 	}
