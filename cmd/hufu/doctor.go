@@ -3,31 +3,22 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"hufu/internal/fault"
 	"hufu/internal/gm/selftest"
 	"hufu/store"
 )
 
-type doctorCommand struct {
-	place
-	RetryJobs bool `help:"Make durable jobs that were given up due again, at most 100 a call."`
-}
+type doctorCommand struct{ place }
 
 var errDoctor = fault.New(fault.Unavailable, "doctor",
 	"Something is not well; the lines above say what.", "存在异常，详见上文。")
 
-// Run checks what a start needs, each thing by itself, and changes nothing unless told to retry jobs.
+// Run checks what a start needs, each thing by itself, and changes nothing.
 func (c *doctorCommand) Run(con *console) error {
 	cfg, err := loadConfig(c.Config, c.Data)
 	if err != nil {
 		return err
-	}
-	if c.RetryJobs {
-		if err := retryJobs(con.ctx, cfg, con.out); err != nil {
-			return err
-		}
 	}
 	well := true
 	tell := func(what string, err error) {
@@ -57,32 +48,12 @@ func (c *doctorCommand) Run(con *console) error {
 }
 
 func checkDatabase(ctx context.Context, cfg Config) error {
-	if err := databaseFile(cfg); err != nil {
-		return err
-	}
-	db, err := store.Open(ctx, cfg.dsn(), store.Options{})
+	db, err := openCurrent(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if err := db.CheckVersion(ctx); err != nil {
-		return err
-	}
 	return checkJobs(ctx, db)
-}
-
-// retryJobs makes every job that was given up due again.
-func retryJobs(ctx context.Context, cfg Config, out io.Writer) error {
-	db, err := store.Open(ctx, cfg.dsn(), store.Options{})
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	dead, err := db.DeadJobs(ctx, maxJobs)
-	if err != nil {
-		return err
-	}
-	return revive(ctx, db, out, dead)
 }
 
 // examined opens the database for looking at, if it is there and opens.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -26,8 +25,8 @@ var (
 		"Work has failed for more than half an hour; it is tried each hour, for three days. See `hufu jobs list` and mend what its last error says; `hufu jobs retry` does not wait for the hour.",
 		"有任务持续失败超过半小时，将每小时重试，最长三天。请用 hufu jobs list 查看并处理其最后的错误；hufu jobs retry 可立即重试。")
 	errNoJob = fault.New(fault.NotFound, "no-job",
-		"No job that failed has this id, or it is being worked on. See `hufu jobs list`.",
-		"没有该编号的失败任务，或任务正在执行。请用 hufu jobs list 查看。")
+		"No job that failed has this id; none was run again. See `hufu jobs list`.",
+		"没有该编号的失败任务，未重试任何任务。请用 hufu jobs list 查看。")
 )
 
 // maxJobs bounds how many are dealt with in one call, of each kind.
@@ -36,17 +35,13 @@ const maxJobs = 100
 type jobsListCommand struct{ place }
 
 func (c *jobsListCommand) Run(con *console) error {
-	db, err := c.store(con)
+	db, all, err := c.failed(con)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	all, err := failedJobs(con.ctx, db)
-	if err != nil {
-		return err
-	}
 	w := tabwriter.NewWriter(con.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tKIND\tKEY\tTRIES\tSINCE\tNEXT / 下次\tERROR / 错误")
+	fmt.Fprintln(w, "ID\tKIND\tKEY\tTRIES\tSINCE\tNEXT\tERROR")
 	for _, j := range all {
 		next := "given up / 已放弃"
 		if !j.Next.IsZero() {
@@ -63,43 +58,66 @@ type jobsRetryCommand struct {
 }
 
 func (c *jobsRetryCommand) Run(con *console) error {
-	db, err := c.store(con)
+	db, all, err := c.failed(con)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	all, err := failedJobs(con.ctx, db)
-	if err != nil {
+	if all, err = chosen(all, c.IDs); err != nil {
 		return err
 	}
-	if len(c.IDs) > 0 {
-		all = slices.DeleteFunc(all, func(j store.FailedJob) bool { return !slices.Contains(c.IDs, j.ID) })
-	}
-	if err := revive(con.ctx, db, con.out, all); err != nil {
-		return err
-	}
-	for _, id := range c.IDs {
-		if !slices.ContainsFunc(all, func(j store.FailedJob) bool { return j.ID == id }) {
-			return errNoJob.With("%q", id)
+	for _, job := range all {
+		revived, err := db.ReviveJob(con.ctx, job.ID)
+		if err != nil {
+			return err
+		}
+		if revived {
+			fmt.Fprintf(con.out, "due again / 将立即重试: %s %s\n", job.Kind, job.Key)
+		} else { // it runs
+			fmt.Fprintf(con.out, "being tried / 正在重试: %s %s\n", job.Kind, job.Key)
 		}
 	}
 	return nil
 }
 
-// store opens the database alone, which a running server shares.
-func (p place) store(con *console) (*store.DB, error) {
+// chosen returns the jobs with the ids, without any all of them. One that is not there is refused before any is run again.
+func chosen(all []store.FailedJob, ids []string) ([]store.FailedJob, error) {
+	for _, id := range ids {
+		if !slices.ContainsFunc(all, func(j store.FailedJob) bool { return j.ID == id }) {
+			return nil, errNoJob.With("%q", id)
+		}
+	}
+	return slices.DeleteFunc(all, func(j store.FailedJob) bool { return len(ids) > 0 && !slices.Contains(ids, j.ID) }), nil
+}
+
+// failed opens the database alone, which a running server shares, and lists what failed in it.
+func (p place) failed(con *console) (*store.DB, []store.FailedJob, error) {
 	cfg, err := loadConfig(p.Config, p.Data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	db, err := openCurrent(con.ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := failedJobs(con.ctx, db)
+	if err != nil {
+		db.Close()
+		return nil, nil, err
+	}
+	return db, all, nil
+}
+
+// openCurrent opens a database that is there and has the schema of this version.
+func openCurrent(ctx context.Context, cfg Config) (*store.DB, error) {
 	if err := databaseFile(cfg); err != nil {
 		return nil, err
 	}
-	db, err := store.Open(con.ctx, cfg.dsn(), store.Options{})
+	db, err := store.Open(ctx, cfg.dsn(), store.Options{})
 	if err != nil {
 		return nil, err
 	}
-	if err := db.CheckVersion(con.ctx); err != nil {
+	if err := db.CheckVersion(ctx); err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -124,18 +142,4 @@ func checkJobs(ctx context.Context, db *store.DB) error {
 		kind = errLateJobs
 	}
 	return kind.With("%d, the oldest %s %s: %s", len(all), first.Kind, first.Key, first.LastError)
-}
-
-// revive makes jobs due at once.
-func revive(ctx context.Context, db *store.DB, out io.Writer, all []store.FailedJob) error {
-	for _, job := range all {
-		revived, err := db.ReviveJob(ctx, job.ID)
-		if err != nil {
-			return err
-		}
-		if revived {
-			fmt.Fprintf(out, "due again / 将立即重试: %s %s\n", job.Kind, job.Key)
-		}
-	}
-	return nil
 }

@@ -26,18 +26,7 @@ func TestAnOperatorSeesAndRetriesJobsThatFail(t *testing.T) {
 			must(t, err)
 			config := filepath.Join(t.TempDir(), "hufu.yaml")
 			must(t, os.WriteFile(config, []byte("database: \""+dsn+"\"\n"), 0o600))
-			run := func(c interface{ Run(*console) error }) (string, error) {
-				t.Helper()
-				var out bytes.Buffer
-				err := c.Run(&console{ctx: t.Context(), out: &out, err: &out})
-				return out.String(), err
-			}
-			list := func() string {
-				t.Helper()
-				out, err := run(&jobsListCommand{place{Config: config}})
-				must(t, err)
-				return out
-			}
+			run, list := jobsCLI(t, config)
 			fail := func(key string, times int) {
 				t.Helper()
 				must(t, db.CA().Update(t.Context(), func(w ca.W) error { return w.Enqueue(ca.JobReminder, key, nil, now) }))
@@ -71,12 +60,28 @@ func TestAnOperatorSeesAndRetriesJobsThatFail(t *testing.T) {
 			if !strings.Contains(out, "late/7") || !strings.Contains(out, "the mail server is away") || strings.Contains(out, "dead/30") {
 				t.Errorf("the list is %s", out)
 			}
-			if _, err := run(&jobsRetryCommand{place{Config: config}, []string{"nobody"}}); !errors.Is(err, errNoJob) {
-				t.Errorf("a job that is not there: %v", err)
+			late := strings.Fields(strings.Split(out, "\n")[1])[0]
+			if _, err := run(&jobsRetryCommand{place{Config: config}, []string{late, "nobody"}}); !errors.Is(err, errNoJob) || !strings.Contains(list(), "late/7") {
+				t.Errorf("beside a job that is not there: %v, %s", err, list())
 			}
-			if _, err := run(&jobsRetryCommand{place{Config: config}, []string{strings.Fields(strings.Split(out, "\n")[1])[0]}}); err != nil || strings.Contains(list(), "late/7") {
+			if _, err := run(&jobsRetryCommand{place{Config: config}, []string{late}}); err != nil || strings.Contains(list(), "late/7") {
 				t.Errorf("by its id: %v", err)
 			}
 		})
+	}
+}
+
+// jobsCLI runs a command of hufu jobs under a configuration, and lists.
+func jobsCLI(t *testing.T, config string) (run func(interface{ Run(*console) error }) (string, error), list func() string) {
+	run = func(c interface{ Run(*console) error }) (string, error) {
+		var out bytes.Buffer
+		err := c.Run(&console{ctx: t.Context(), out: &out, err: &out})
+		return out.String(), err
+	}
+	return run, func() string {
+		t.Helper()
+		out, err := run(&jobsListCommand{place{Config: config}})
+		must(t, err)
+		return out
 	}
 }
