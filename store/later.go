@@ -154,7 +154,7 @@ func merged(waiting []statement) []statement {
 	}
 	all := make([]statement, 0, len(same))
 	for _, some := range same {
-		if len(some) > 1 {
+		if len(some) > 1 && (some[0].none == nil || apart(some)) {
 			if args, ok := lists(some); ok {
 				all = append(all, statement{query: some[0].many, args: args, none: some[0].none, failed: some[0].failed, listed: true})
 				continue
@@ -165,6 +165,21 @@ func merged(waiting []statement) []statement {
 		}
 	}
 	return all
+}
+
+// apart tells that each statement is about a row of its own, which its first argument names. Several about one row must come one
+// after the other, as each has its own condition: as one statement they would change the row once, or fail.
+func apart(same []*statement) bool {
+	rows := make(map[string]bool, len(same))
+	for _, s := range same {
+		switch row := s.args[0].(type) {
+		case string:
+			rows[row] = true
+		case []byte:
+			rows[string(row)] = true
+		}
+	}
+	return len(rows) == len(same)
 }
 
 // lists returns the arguments of statements as a list for each place; not ok when one has another type there.

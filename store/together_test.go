@@ -160,3 +160,38 @@ func TestOneOfSeveralIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// Two certificates for one key may be made at the same moment, and one of another holder is refused for its key, not for a fault.
+func TestOneKeyIsClaimedTwiceTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		several := []issuing{issuingOf(0), issuingOf(1), issuingOf(2), issuingOf(3)}
+		several[2].cert.SPKI, several[2].owner = several[0].cert.SPKI, several[0].owner
+		if err := all(t, db, several, issuing.begin); err != nil {
+			t.Fatalf("one key twice: %v", err)
+		}
+		others := []issuing{issuingOf(4), issuingOf(5), issuingOf(6)}
+		others[2].cert.SPKI = others[1].cert.SPKI
+		if err := all(t, db, others, issuing.begin); !errors.Is(err, ca.ErrKeyUsed) {
+			t.Errorf("one key for two holders: %v", err)
+		}
+		check(t, db, "after the refusal", func(r ca.R) (any, error) { return r.Application("app4") }, nil)
+	})
+}
+
+// What is issued twice in one transaction is issued not at all.
+func TestOneApplicationIsIssuedOnceTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		several := []issuing{issuingOf(0), issuingOf(1), issuingOf(2)}
+		if err := all(t, db, several, issuing.begin); err != nil {
+			t.Fatal(err)
+		}
+		twice := func(i issuing, w ca.W) error {
+			a := i.issued()
+			return errors.Join(w.SetIssued(a.ID, a.Certificates, a.Envelope), w.SetIssued(a.ID, a.Certificates, a.Envelope))
+		}
+		if err := all(t, db, several, twice); !errors.Is(err, ca.ErrState) {
+			t.Errorf("issued twice: %v", err)
+		}
+		check(t, db, "after the refusal", func(r ca.R) (any, error) { return r.Application("app0") }, several[0].app)
+	})
+}
