@@ -29,29 +29,38 @@ type often struct {
 	table atomic.Pointer[Verifier]
 }
 
-// VerifyE reports whether sig (strict DER) is pub's signature of the digest e, 32 octets.
+// VerifyE reports whether sig (strict DER) is pub's signature of the digest e, 32 octets. What a table refuses is looked at
+// without it: a table that memory has damaged would else refuse all that the key signs until the process ends. It is made anew.
 func (v *Verifiers) VerifyE(pub *ecdsa.PublicKey, e, sig []byte) bool {
 	if checkKey(pub) != nil {
 		return false
 	}
 	key := v.key([64]byte(Point(pub)[1:]))
 	if table := key.table.Load(); table != nil {
-		return table.VerifyE(e, sig)
+		if table.VerifyE(e, sig) {
+			return true
+		}
+		right := VerifyE(pub, e, sig)
+		if right && key.table.CompareAndSwap(table, nil) {
+			key.times.Store(0)
+			v.count(-1)
+		}
+		return right
 	}
 	if key.times.Add(1) == worthATable {
 		if table, err := NewVerifier(pub); err == nil { // it was checked
 			key.table.Store(table)
-			v.count()
+			v.count(1)
 		}
 	}
 	return VerifyE(pub, e, sig)
 }
 
-// count counts a table. When there are too many keys or tables, all are forgotten: those that come often are soon back.
-func (v *Verifiers) count() {
+// count counts tables. When there are too many keys or tables, all are forgotten: those that come often are soon back.
+func (v *Verifiers) count(n int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.tables++; v.tables > mostTables {
+	if v.tables += n; v.tables > mostTables {
 		v.keys = nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"math/big"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -40,6 +41,29 @@ func TestAKeyThatComesOftenGetsATable(t *testing.T) {
 	wg.Wait()
 	if table() == nil || len(v.keys) != 2 {
 		t.Errorf("%d keys, table %p", len(v.keys), table())
+	}
+}
+
+// A table in which memory has flipped something costs a moment, and not all that the key signs.
+func TestADamagedTableRefusesNothingThatIsRight(t *testing.T) {
+	k, other, v := must(GenerateKey()), must(GenerateKey()), new(Verifiers)
+	e := SM3([]byte("m"))
+	sig, wrong := must(k.Sign(nil, e[:], Digest)), slices.Clone(must(k.Sign(nil, e[:], Digest)))
+	wrong[len(wrong)-1] ^= 1
+	key := v.key([64]byte(Point(public(k))[1:]))
+	damaged := must(NewVerifier(public(other)))
+	key.table.Store(damaged)
+	v.count(1)
+	for n := range 2 * worthATable {
+		if !v.VerifyE(public(k), e[:], sig) {
+			t.Fatalf("signature %d is refused", n)
+		}
+		if v.VerifyE(public(k), e[:], wrong) {
+			t.Fatal("a wrong signature was taken")
+		}
+	}
+	if table := key.table.Load(); table == nil || table == damaged || v.tables != 1 {
+		t.Errorf("table %p of %d, the damaged was %p", table, v.tables, damaged)
 	}
 }
 
