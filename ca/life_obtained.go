@@ -12,15 +12,19 @@ import (
 // RelatedObtained is why a certificate is named that was asked for with a lost key.
 const RelatedObtained = "obtained"
 
-// maxObtained bounds how many certificates are looked at that were obtained with one lost key, in a transaction.
-const maxObtained = 1000
+// maxObtained bounds how many certificates in force are dealt with in a transaction that were obtained with one lost key, and
+// maxFollowed how many are looked at: those that were dealt with before are passed through, so that asking again goes on.
+const (
+	maxObtained = 1000
+	maxFollowed = 10 * maxObtained
+)
 
 // obtained follows what was asked for with a lost key: the certificates that it authorised, under whatever certificate of that key,
 // and those that their keys authorised. Each that is in force is revoked where that was asked for and is the actor's to do, and its
 // key with it: that key is in hands that nobody knows. Else it is named. It asks a few questions for each generation, however many
 // certificates there are in it.
 func (e ending) obtained(first Record, out *Ended) error {
-	keys, known := [][]byte{first.SPKI}, obtainedSoFar{serials: map[string]bool{}, keys: map[string]bool{string(first.SPKI): true}}
+	keys, known := [][]byte{first.SPKI}, &obtainedSoFar{serials: map[string]bool{}, keys: map[string]bool{string(first.SPKI): true}}
 	for len(keys) > 0 {
 		found, err := e.obtainedWith(keys, known, out)
 		if err != nil {
@@ -41,7 +45,10 @@ func (e ending) obtained(first Record, out *Ended) error {
 }
 
 // obtainedSoFar is what was found in earlier generations.
-type obtainedSoFar struct{ serials, keys map[string]bool }
+type obtainedSoFar struct {
+	serials, keys map[string]bool
+	open          int // certificates to be dealt with
+}
 
 // obtained is a certificate with its status and the serial of the one that authorised it.
 type obtained struct {
@@ -50,8 +57,8 @@ type obtained struct {
 }
 
 // obtainedWith finds what the certificates of these keys authorised, oldest first, and was not found before.
-func (e ending) obtainedWith(keys [][]byte, known obtainedSoFar, out *Ended) (all []obtained, err error) {
-	certificates, err := e.w.CertificatesOfKeys(keys, maxOfKey)
+func (e ending) obtainedWith(keys [][]byte, known *obtainedSoFar, out *Ended) (all []obtained, err error) {
+	certificates, err := e.w.CertificatesOfKeys(keys, maxFollowed)
 	if err != nil {
 		return nil, err
 	}
@@ -59,18 +66,18 @@ func (e ending) obtainedWith(keys [][]byte, known obtainedSoFar, out *Ended) (al
 	for i, c := range certificates {
 		under[i] = hex.EncodeToString(c.Serial)
 	}
-	found, err := e.w.ObtainedWith(under, maxObtained-len(known.serials)+1)
+	found, err := e.w.ObtainedWith(under, maxFollowed-len(known.serials)+1)
 	if err != nil {
 		return nil, err
 	}
-	out.More = out.More || len(certificates) == maxOfKey
+	out.More = out.More || len(certificates) == maxFollowed
 	var serials [][]byte
 	authorised := map[string][]byte{}
 	for _, o := range found {
 		if known.serials[o.Serial] {
 			continue
 		}
-		if len(known.serials) >= maxObtained {
+		if len(known.serials) >= maxFollowed {
 			out.More = true
 			break
 		}
@@ -90,13 +97,24 @@ func (e ending) obtainedWith(keys [][]byte, known obtainedSoFar, out *Ended) (al
 	if len(standing) != len(serials) {
 		return nil, ErrUnknown.With("%d of %d certificates that were obtained with a lost key are not in the record", len(serials)-len(standing), len(serials))
 	}
-	for _, f := range standing {
-		all = append(all, obtained{f, authorised[string(f.Serial)]})
-	}
-	slices.SortFunc(all, func(a, b obtained) int {
+	slices.SortFunc(standing, func(a, b Found) int {
 		return cmp.Or(a.IssuedAt.Compare(b.IssuedAt), bytes.Compare(a.Serial, b.Serial))
 	})
+	for _, f := range standing {
+		if e.open(f) {
+			if known.open++; known.open > maxObtained {
+				out.More = true
+				continue
+			}
+		}
+		all = append(all, obtained{f, authorised[string(f.Serial)]})
+	}
 	return all, nil
+}
+
+// open tells that there is something to do about a certificate: it has not ended, and nobody said yet that its key is lost.
+func (e ending) open(c Found) bool {
+	return c.NotAfter.After(e.now) && (c.Status == nil || c.Status.Held() || !lost(c.Status.Reason))
 }
 
 // takeAll revokes obtained certificates, or names them.
@@ -119,12 +137,11 @@ func (e ending) takeAll(all []obtained, out *Ended) error {
 
 // take revokes an obtained certificate, or names it.
 func (e ending) take(c obtained, out *Ended) (revoked bool, err error) {
-	open := c.Status == nil || c.Status.Held()
-	if !c.NotAfter.After(e.now) || out.has(c.Serial) || !open && lost(c.Status.Reason) {
+	if !e.open(c.Found) || out.has(c.Serial) {
 		return false, nil
 	}
 	if !e.Obtained || e.a.mayEnd(e.by, c.Record, enders...) != nil {
-		if open && !out.named(c.Serial) {
+		if inForce := c.Status == nil || c.Status.Held(); inForce && !out.named(c.Serial) {
 			out.Also = append(out.Also, Related{c.Serial, c.Profile, RelatedObtained, c.under})
 		}
 		return false, nil

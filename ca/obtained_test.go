@@ -3,7 +3,10 @@ package ca_test
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"hufu/ca"
 	"hufu/certs"
@@ -104,6 +107,92 @@ func TestWhatWasObtainedIsLookedUpTogether(t *testing.T) {
 			if s := w.course(serial).Status; s == nil || s.Reason != certs.ReasonKeyCompromise {
 				t.Errorf("%s: %+v", serial, s)
 			}
+		}
+	})
+}
+
+// manyMore is a record in which a lost key got many certificates before those that are really there.
+type manyMore struct {
+	ca.Store
+	n        int
+	revoked  bool
+	template ca.Found
+}
+
+func (m *manyMore) Update(ctx context.Context, f func(ca.W) error) error {
+	return m.Store.Update(ctx, func(w ca.W) error { return f(manyW{w, m}) })
+}
+
+type manyW struct {
+	ca.W
+	of *manyMore
+}
+
+const inventedSerial = 0x7e
+
+func (w manyW) ObtainedWith(serials []string, limit int) ([]ca.Obtained, error) {
+	all, err := w.W.ObtainedWith(serials, limit)
+	for i := range w.of.n {
+		all = slices.Insert(all, i, ca.Obtained{Serial: fmt.Sprintf("%02x%030x", inventedSerial, i), Under: serials[0]})
+	}
+	return all[:min(limit, len(all))], err
+}
+
+func (w manyW) Standing(serials [][]byte) ([]ca.Found, error) {
+	var invented []ca.Found
+	var real [][]byte
+	for _, s := range serials {
+		if s[0] != inventedSerial {
+			real = append(real, s)
+			continue
+		}
+		f := w.of.template
+		f.Serial, f.IssuedAt = s, time.Time{}
+		if w.of.revoked {
+			f.Status = &ca.Revocation{Serial: s, Reason: certs.ReasonKeyCompromise}
+		}
+		invented = append(invented, f)
+	}
+	found, err := w.W.Standing(real)
+	return append(found, invented...), err
+}
+
+// A thief gets as many as issuing allows. One transaction deals with a thousand and says that there are more; asked again, the next
+// one goes on behind those.
+func TestWhatWasObtainedBeyondAThousandIsReached(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		got := func(with string) string {
+			_, csr := newCSR(t)
+			q := enrolRequest(csr, "")
+			q.Authorised = with
+			app, err := w.Enrol(t.Context(), system, q)
+			w.must(err)
+			return app.Certificates[0]
+		}
+		stolen := got("")
+		last := must(hex.DecodeString(got(stolen)))
+		many := &manyMore{Store: w.store, n: 1500}
+		w.must(w.store.View(t.Context(), func(r ca.R) error {
+			found, err := r.Standing([][]byte{last})
+			many.template = found[0]
+			return err
+		}))
+		c := w.Config
+		c.Store = many
+		a, err := ca.New(t.Context(), c)
+		w.must(err)
+		e := ca.Ending{Serial: must(hex.DecodeString(stolen)), Reason: certs.ReasonKeyCompromise, DryRun: true}
+		out, err := a.End(t.Context(), officer, e)
+		if err != nil || len(out.Also) != 1000 || !out.More {
+			t.Errorf("%d named, more %t, %v", len(out.Also), out.More, err)
+		}
+		many.revoked, e.DryRun, e.Obtained = true, false, true
+		out, err = a.End(t.Context(), officer, e)
+		if err != nil || len(out.Revoked) != 2 || out.More {
+			t.Errorf("asked again: %d revoked, more %t, %v", len(out.Revoked), out.More, err)
+		}
+		if s := w.status(last); s == nil || s.Reason != certs.ReasonKeyCompromise {
+			t.Errorf("the last is %+v", s)
 		}
 	})
 }

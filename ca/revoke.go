@@ -212,10 +212,11 @@ func (e ending) keys(lost [][]byte, out *Ended) error {
 			return err
 		}
 	}
-	all, err := e.w.CertificatesOfKeys(lost, maxOfKey)
+	all, err := e.w.CertificatesOfKeys(lost, maxFollowed)
 	if err != nil {
 		return err
 	}
+	out.More = out.More || len(all) == maxFollowed
 	if err := e.all(all, out); err != nil {
 		return err
 	}
