@@ -10,7 +10,7 @@ import (
 	"hufu/audit"
 )
 
-// A commit costs a write to the disk, whatever it holds. So those who issue at the same time share their commits: a group
+// A commit costs a write to the disk, whatever it holds. So those who issue at the same time share theirs (group commit): a group
 // takes what waits, at most groupSize changes, and lets them run in one transaction. While others are known to be on their
 // way it waits for them, but not longer than groupWait. If the transaction fails, each change runs once more, alone, unless it
 // turns out to be committed: who is at fault learns so, and the others have lost one try.

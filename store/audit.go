@@ -48,7 +48,7 @@ func (t auditTx) Keys() (audit.Keys, error) {
 		return audit.Keys{}, err
 	}
 	if t.recordKeys == nil {
-		one := k.record.ForOne()
+		one := k.record.ForTransaction()
 		t.recordKeys = &one
 	}
 	return *t.recordKeys, nil

@@ -49,7 +49,7 @@ type DB struct {
 	read   *sql.DB // a pool of sessions that cannot write
 	fields atomic.Pointer[FieldKeys]
 	now    func() time.Time
-	tokens gathering[tokenLook]
+	tokens batcher[tokenLook]
 
 	follow sync.Mutex // guards source, and opens keys one at a time
 	source func(context.Context) (FieldKeys, error)

@@ -41,8 +41,8 @@ type tx struct {
 	waiting    []statement              // see later
 	failed     error                    // of those, once they were sent
 	subjects   map[string]subjectKeyRow // see auditTx.SubjectKey
-	recordKeys *audit.Keys
-	keys       map[string]ca.KeyState // by both hashes: read ahead, see foreseenKeys
+	recordKeys *audit.Keys              // of this transaction, see auditTx.Keys
+	keys       map[string]ca.KeyState   // by both hashes: read ahead, see foreseenKeys
 }
 
 // querier is what *sql.Tx and *sql.Conn have in common.

@@ -15,7 +15,7 @@ func TestAskersGatherBehindATrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var trips [][]int
 		leave := make(chan struct{})
-		g := &gathering[double]{ask: func(all []*double) error {
+		b := &batcher[double]{ask: func(all []*double) error {
 			var in []int
 			for _, q := range all {
 				in = append(in, q.in)
@@ -31,18 +31,18 @@ func TestAskersGatherBehindATrip(t *testing.T) {
 		var done []<-chan error
 		come := func(in int) {
 			all = append(all, &double{in: in})
-			done = append(done, g.join(all[len(all)-1]))
+			done = append(done, b.join(all[len(all)-1]))
 			synctest.Wait()
 		}
-		for in := range gatheringTrips + gatheringSize + 1 {
+		for in := range batcherTrips + batcherSize + 1 {
 			come(in)
 		}
-		if len(trips) != gatheringTrips || len(trips[0]) != 1 {
+		if len(trips) != batcherTrips || len(trips[0]) != 1 {
 			t.Fatalf("%v are on their way", trips)
 		}
 		leave <- struct{}{}
 		synctest.Wait()
-		if len(trips) != gatheringTrips+1 || len(trips[gatheringTrips]) != gatheringSize {
+		if len(trips) != batcherTrips+1 || len(trips[batcherTrips]) != batcherSize {
 			t.Fatalf("then go %v", trips)
 		}
 		close(leave)
@@ -52,8 +52,8 @@ func TestAskersGatherBehindATrip(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if g.under != 0 || len(g.waiting) != 0 {
-			t.Errorf("%d trips, %d wait when all is over", g.under, len(g.waiting))
+		if b.trips != 0 || len(b.waiting) != 0 {
+			t.Errorf("%d trips, %d wait when all is over", b.trips, len(b.waiting))
 		}
 	})
 }
@@ -64,7 +64,7 @@ func TestOneFaultIsNotThatOfTheOthers(t *testing.T) {
 		damaged := errors.New("damaged row")
 		leave := make(chan struct{})
 		var asked atomic.Int64
-		g := &gathering[double]{ask: func(all []*double) error {
+		b := &batcher[double]{ask: func(all []*double) error {
 			asked.Add(1)
 			<-leave
 			for _, q := range all {
@@ -82,7 +82,7 @@ func TestOneFaultIsNotThatOfTheOthers(t *testing.T) {
 		var done []<-chan error
 		for in := range 8 {
 			all = append(all, &double{in: in})
-			done = append(done, g.join(all[in]))
+			done = append(done, b.join(all[in]))
 			synctest.Wait()
 		}
 		close(leave)
@@ -95,7 +95,7 @@ func TestOneFaultIsNotThatOfTheOthers(t *testing.T) {
 				t.Errorf("%d: %d, %v", i, q.out, err)
 			}
 		}
-		if n := asked.Load(); n != gatheringTrips+1+6 {
+		if n := asked.Load(); n != batcherTrips+1+6 {
 			t.Error(fmt.Sprint(n, " trips"))
 		}
 	})
