@@ -78,7 +78,7 @@ func (z *element) add(x, y *element) {
 	t1, c := bits.Add64(x[1], y[1], c)
 	t2, c := bits.Add64(x[2], y[2], c)
 	t3, c := bits.Add64(x[3], y[3], c)
-	z.below(t0, t1, t2, t3, c)
+	z.reduce(t0, t1, t2, t3, c)
 }
 
 // sub sets z = x − y.
@@ -94,8 +94,8 @@ func (z *element) sub(x, y *element) {
 	z[3], _ = bits.Add64(t3, m&0xfffffffeffffffff, b)
 }
 
-// below sets z to the number of the five limbs, which is below 2p, less p where needed.
-func (z *element) below(t0, t1, t2, t3, t4 uint64) {
+// reduce sets z to the number of the five limbs, which is below 2p, less p where needed.
+func (z *element) reduce(t0, t1, t2, t3, t4 uint64) {
 	s0, b := bits.Sub64(t0, 0xffffffffffffffff, 0)
 	s1, b := bits.Sub64(t1, 0xffffffff00000000, b)
 	s2, b := bits.Sub64(t2, 0xffffffffffffffff, b)
@@ -108,8 +108,8 @@ func (z *element) below(t0, t1, t2, t3, t4 uint64) {
 	z[3] = s3 ^ (s3^t3)&m
 }
 
-// sqr sets z = x².
-func (z *element) sqr(x *element) { z.mul(x, x) }
+// square sets z = x².
+func (z *element) square(x *element) { z.mul(x, x) }
 
 // mul sets z = x·y: Montgomery's product x·y/2^256 modulo p, for x below p and y any number below 2^256. Since p ≡ −1 modulo
 // 2^64, what cancels the lowest limb m is m·p itself, and (m·p + m)/2^64 = m·(2^192 − 2^160 − 2^32 + 1) takes shifts and
@@ -143,5 +143,5 @@ func (z *element) mul(x, y *element) {
 		t3, c = bits.Add64(t4, m3, c)
 		t4 = c
 	}
-	z.below(t0, t1, t2, t3, t4)
+	z.reduce(t0, t1, t2, t3, t4)
 }

@@ -53,7 +53,7 @@ func TestTheFieldIsArithmeticModuloP(t *testing.T) {
 				"mul": {(*element).mul, new(big.Int).Mul(a, b)},
 				"add": {(*element).add, new(big.Int).Add(a, b)},
 				"sub": {(*element).sub, new(big.Int).Sub(a, b)},
-				"sqr": {func(z, x, _ *element) { z.sqr(x) }, new(big.Int).Mul(a, a)},
+				"sqr": {func(z, x, _ *element) { z.square(x) }, new(big.Int).Mul(a, a)},
 			} {
 				want := numberOf(pair.want.Mod(pair.want, curve.P))
 				var z element

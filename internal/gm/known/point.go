@@ -28,10 +28,10 @@ func (p *point) add(q *affine) {
 		}
 		return
 	}
-	dx2.sqr(&dx)
+	dx2.square(&dx)
 	dx3.mul(&dx, &dx2)
 	t.mul(&p.x, &dx2)
-	p.x.sqr(&dy)
+	p.x.square(&dy)
 	p.x.sub(&p.x, &dx3)
 	p.x.sub(&p.x, &t)
 	p.x.sub(&p.x, &t)
@@ -47,7 +47,7 @@ func (p *point) add(q *affine) {
 func (p *point) double() {
 	var u, v, w, s, m, t element
 	u.add(&p.y, &p.y)
-	v.sqr(&u)
+	v.square(&u)
 	w.mul(&u, &v)
 	s.mul(&p.x, &v)
 	t.sub(&p.x, &p.zz) // 3x² + a·zz² = 3·(x − zz)·(x + zz)
@@ -55,7 +55,7 @@ func (p *point) double() {
 	t.mul(&t, &m)
 	m.add(&t, &t)
 	m.add(&m, &t)
-	p.x.sqr(&m)
+	p.x.square(&m)
 	p.x.sub(&p.x, &s)
 	p.x.sub(&p.x, &s)
 	s.sub(&s, &p.x)
@@ -69,10 +69,10 @@ func (p *point) double() {
 // onCurve reports whether y² = x³ − 3x + b.
 func (q *affine) onCurve() bool {
 	var left, right, three element
-	left.sqr(&q.y)
+	left.square(&q.y)
 	three.add(&one, &one)
 	three.add(&three, &one)
-	right.sqr(&q.x)
+	right.square(&q.x)
 	right.sub(&right, &three)
 	right.mul(&right, &q.x)
 	b := curveB.element()

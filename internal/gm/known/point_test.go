@@ -43,7 +43,7 @@ var generator = oracle{curve.Gx, curve.Gy}
 func scaled(p affine, by uint64) point {
 	z := number{by}.element()
 	q := point{x: p.x, y: p.y}
-	q.zz.sqr(&z)
+	q.zz.square(&z)
 	q.zzz.mul(&q.zz, &z)
 	q.x.mul(&q.x, &q.zz)
 	q.y.mul(&q.y, &q.zzz)

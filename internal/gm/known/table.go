@@ -87,7 +87,7 @@ func appendAffine(to []affine, points []point) []affine {
 		z3.mul(&product, &before[i]) // 1/zzz
 		product.mul(&product, &p.zzz)
 		z2.mul(&z3, &p.zz) // 1/zz = (zz/zzz)², since zz³ = zzz²
-		z2.sqr(&z2)
+		z2.square(&z2)
 		q.x.mul(&p.x, &z2)
 		q.y.mul(&p.y, &z3)
 	}
