@@ -9,7 +9,7 @@ import (
 // The refusals of this package.
 var (
 	ErrProfile = fault.New(fault.Invalid, "ca.unknown-profile",
-		"There is no such certificate profile. Choose one from the list of profiles.", "没有这个证书模板。请从模板列表中选择。")
+		"There is no such certificate profile, or no version of it is in force. Choose one from the list of profiles.", "没有这个证书模板，或其没有生效的版本。请从模板列表中选择。")
 	ErrRequest = fault.New(fault.Invalid, "ca.request",
 		"The certificate request cannot be used. Make a new one with an SM2 key and the identifier 1234567812345678.", "证书请求无法使用。请用 SM2 密钥和标识 1234567812345678 重新生成。")
 	ErrKeyKind = fault.New(fault.Invalid, "ca.key-kind",

@@ -257,7 +257,7 @@ func (c *oneVersion) move(con *console, act string, done fault.Text) error {
 	if c.JSON {
 		return printJSON(con.out, v)
 	}
-	_, err = fmt.Fprintf(con.out, "Version %d of %s is %s / 第 %[1]d 版%[4]s\n", v.Version, v.Name, done.EN, done.ZH)
+	_, err = fmt.Fprintf(con.out, "Version %d of %s is %s / %[2]s 第 %[1]d 版%[4]s\n", v.Version, v.Name, done.EN, done.ZH)
 	return err
 }
 
@@ -270,5 +270,7 @@ func (c *profilePublish) Run(con *console) error {
 type profileWithdraw struct{ oneVersion }
 
 func (c *profileWithdraw) Run(con *console) error {
-	return c.move(con, "withdraw", fault.Text{EN: "withdrawn", ZH: "已停用"})
+	return c.move(con, "withdraw", fault.Text{
+		EN: "withdrawn; nothing is issued under it, and what was issued stays good.", ZH: "已停用，不再据此签发；已签发的证书仍然有效。",
+	})
 }

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 
 	"github.com/alecthomas/kong"
@@ -70,7 +72,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
 	var c commands
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("hufu"), kong.Description("National-cryptography PKI, unified identity and electronic seals."),
-		kong.Writers(out, errOut), kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Writers(out, errOut), kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.TypeMapper(reflect.TypeFor[time.Time](), kong.MapperFunc(readTime)))
 	if err != nil {
 		fmt.Fprintln(errOut, "hufu:", err)
 		return 1
@@ -124,4 +127,18 @@ func flat(s string) string {
 // newLog writes operational messages to the console's error stream. It never gets secrets, names or numbers of persons.
 func newLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// readTime reads the time of a flag (RFC 3339).
+func readTime(flag *kong.DecodeContext, into reflect.Value) error {
+	var text string
+	if err := flag.Scan.PopValueInto("time", &text); err != nil {
+		return err
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return fmt.Errorf("%q is not a time such as / 不是有效时间，应写作 2026-12-01T08:00:00+08:00", text)
+	}
+	into.Set(reflect.ValueOf(at))
+	return nil
 }
