@@ -29,12 +29,12 @@ type Row struct {
 	Sequenced bool
 }
 
-// Keys are the two data keys of the record, from the key store.
+// Keys are the two data keys of the record, from the key store, ready for use.
 type Keys struct {
-	wrap    *gm.Sealer // wraps the subjects' keys
-	tag     *gm.MAC    // of the rows
-	oldTags []*gm.MAC  // earlier ones, whose tags still count: while the key is being rotated
-	opened  map[sealedKey]*gm.Sealer
+	wrap    *gm.Sealer               // wraps the subjects' keys
+	tag     *gm.MAC                  // of the rows
+	oldTags []*gm.MAC                // earlier ones, whose tags still count: while the key is being rotated
+	opened  map[sealedKey]*gm.Sealer // of subjects; nil where none are kept, see ForTransaction
 }
 
 // sealedKey is a subject's key as it is stored.
@@ -52,8 +52,8 @@ func NewKeys(wrap, tag []byte, oldTags ...[]byte) (k Keys, err error) {
 	return k, nil
 }
 
-// ForOne returns the keys for one transaction: they keep the subjects' keys that they open, as long as itself lasts.
-func (k Keys) ForOne() Keys {
+// ForTransaction returns the keys for one transaction, for as long as it lasts: they keep the subjects' keys that they open.
+func (k Keys) ForTransaction() Keys {
 	k.opened = map[sealedKey]*gm.Sealer{}
 	return k
 }

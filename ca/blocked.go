@@ -73,7 +73,7 @@ func (a *Authority) BlockKeys(ctx context.Context, by actor.Actor, b Blocking) (
 		if out, ended, err = a.blockAll(w, by, b, names); err != nil {
 			return err
 		}
-		err = a.alone(w, by, len(ended.Revoked), enders)
+		err = a.takeAlone(w, by, len(ended.Revoked), enders)
 		if b.DryRun {
 			second, err = tried(err)
 		}

@@ -52,7 +52,7 @@ func (a *Authority) Suspend(ctx context.Context, by actor.Actor, serial []byte, 
 		if err := a.hold(w, by, held); err != nil {
 			return err
 		}
-		return a.alone(w, by, 1, suspenders)
+		return a.takeAlone(w, by, 1, suspenders)
 	})
 	if err == nil {
 		a.statusChanged(issuer, serial)

@@ -77,10 +77,10 @@ func (m Motion) mass() (MassProposal, error) {
 	return MassProposal{m, c.Mass, c.Count}, nil
 }
 
-// alone takes n acts from what the actor may do within an hour without another one, as an officer in one of the roles or as a
+// takeAlone takes n acts from what the actor may do within an hour without another one, as an officer in one of the roles or as a
 // registration client. It is counted in the transaction that does them, for all nodes. Holders who end what is theirs, and the
 // system, have no bound.
-func (a *Authority) alone(w W, by actor.Actor, n int, officers []actor.Role) error {
+func (a *Authority) takeAlone(w W, by actor.Actor, n int, officers []actor.Role) error {
 	if a.Alone < 0 || n == 0 || by.Capacity == actor.System || by.Require(officers...) != nil {
 		return nil
 	}

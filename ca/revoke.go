@@ -77,7 +77,7 @@ func (a *Authority) End(ctx context.Context, by actor.Actor, e Ending) (Ended, e
 		if err := a.end(w, by, e, &out); err != nil {
 			return err
 		}
-		err := a.alone(w, by, len(out.Revoked), enders)
+		err := a.takeAlone(w, by, len(out.Revoked), enders)
 		if e.DryRun {
 			second, err = tried(err)
 		}

@@ -52,6 +52,6 @@ type StatusW interface {
 	// AddRevocation revokes once: false when the serial is revoked already.
 	AddRevocation(r Revocation) (bool, error)
 	// TakeAlone takes cost from an officer's budget, which is whole again after the time that all of it takes: false when there is
-	// less, and then nothing is taken. Who asks at the same time waits for the end of this transaction.
+	// less, and then nothing is taken (a leaky bucket: GCRA). Who asks at the same time waits for the end of this transaction.
 	TakeAlone(officer string, now time.Time, cost, whole time.Duration) (bool, error)
 }
