@@ -116,6 +116,14 @@ var built = map[string]func(*tx){
 		_, _ = kmcTx{t}.Recoveries("a", kmc.RecoveryFilter{Limit: 1})
 		_, _ = kmcTx{t}.Due(somewhen, 1)
 	},
+	"inserting": func(t *tx) {
+		_ = t.later(insertEntry.of(make([]any, 10)...))
+		_ = t.later(insertTile.of(make([]any, 3)...))
+		_ = t.later(insertApplication.of(make([]any, 20)...))
+		_ = t.later(claimKey.of(make([]any, 3)...))
+		_ = t.later(insertCertificate.of(make([]any, 10)...))
+		_ = t.later(insertCertificateDER.of(make([]any, 2)...))
+	},
 	"caTx.Reserve":         func(t *tx) { _ = caTx{t}.Reserve(ca.Reservation{Under: make([]ca.Named, 2)}) },
 	"caTx.addRows":         func(t *tx) { _ = caTx{t}.addRows([]ca.BatchRow{{Batch: "a", Number: 1}}) },
 	"loginTx.HoldPassword": func(t *tx) { _ = loginTx{t}.HoldPassword("a", "b") },

@@ -88,6 +88,11 @@ func (t caTx) Applications(f ca.ApplicationFilter) ([]ca.Application, error) {
 	return list(t.tx, t.scanApplication, fmt.Sprintf(`SELECT %s FROM ca_application %s ORDER BY at DESC, id LIMIT %d`, caApplicationColumns, q.text(), f.Limit), q.args...)
 }
 
+var insertApplication = inserting("ca_application",
+	"id text, profile text, profile_version bigint, holder text, organization text, facts bytea, request bytea, spki bytea, state text, act text, "+
+		"replaces text, maker text, maker_detail bytea, steps bytea, batch text, request_key text, at bigint, decided_at bigint, authorised_by text, "+
+		"certificates text", "")
+
 func (t caTx) AddApplication(a ca.Application) error {
 	facts, err1 := t.sealJSON("ca_application.facts", a.ID, a.Facts)
 	maker, err2 := t.sealJSON("ca_application.maker", a.ID, a.Maker)
@@ -95,25 +100,16 @@ func (t caTx) AddApplication(a ca.Application) error {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	return t.later(statement{
-		query: `INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
-			maker, maker_detail, steps, batch, request_key, at, decided_at, authorised_by, certificates)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, '')`,
-		many: `INSERT INTO ca_application (id, profile, profile_version, holder, organization, facts, request, spki, state, act, replaces,
-			maker, maker_detail, steps, batch, request_key, at, decided_at, authorised_by, certificates)
-		SELECT *, '' FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::text[],
-			$10::text[], $11::text[], $12::text[], $13::bytea[], $14::bytea[], $15::text[], $16::text[], $17::bigint[], $18::bigint[], $19::text[])`,
-		args: []any{
-			a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, octets(a.Request), octets(a.SPKI), string(a.State), string(a.Act), a.Replaces,
-			a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt), a.Authorised,
-		},
-		failed: func(err error) error {
-			if duplicate(err) {
-				return ca.ErrState.With("application of %s with key %q is there already", a.Maker, a.Key)
-			}
-			return err
-		},
-	})
+	s := insertApplication.of(
+		a.ID, a.Profile, a.ProfileVersion, a.Holder, a.Organization, facts, octets(a.Request), octets(a.SPKI), string(a.State), string(a.Act), a.Replaces,
+		a.Maker.String(), maker, steps, a.Batch, a.Key, micros(a.At), micros(a.DecidedAt), a.Authorised, "")
+	s.failed = func(err error) error {
+		if duplicate(err) {
+			return ca.ErrState.With("application of %s with key %q is there already", a.Maker, a.Key)
+		}
+		return err
+	}
+	return t.later(s)
 }
 
 func (t caTx) ChangeApplication(a ca.Application, from ca.State) (bool, error) {

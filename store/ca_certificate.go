@@ -118,18 +118,14 @@ func (t *tx) foreseenKeys() []question {
 	}
 }
 
+var claimKey = inserting("ca_key", "spki bytea, holder text, purpose text", `ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
+	WHERE ca_key.holder = excluded.holder AND ca_key.purpose = excluded.purpose AND ca_key.blocked = 0`)
+
 func (t caTx) ClaimKey(spki []byte, o ca.KeyOwner) error {
 	t.keys = nil // what was read ahead holds no more
-	return t.later(statement{
-		query: `INSERT INTO ca_key (spki, holder, purpose) VALUES ($1, $2, $3)
-			ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
-			WHERE ca_key.holder = excluded.holder AND ca_key.purpose = excluded.purpose AND ca_key.blocked = 0`,
-		many: `INSERT INTO ca_key (spki, holder, purpose) SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[])
-			ON CONFLICT (spki) DO UPDATE SET purpose = excluded.purpose
-			WHERE ca_key.holder = excluded.holder AND ca_key.purpose = excluded.purpose AND ca_key.blocked = 0`,
-		args: []any{spki, o.Holder, o.Use},
-		none: func() error { return ca.ErrKeyUsed.With("key %x for holder %s as %s", spki, o.Holder, o.Use) },
-	})
+	s := claimKey.of(spki, o.Holder, o.Use)
+	s.none = func() error { return ca.ErrKeyUsed.With("key %x for holder %s as %s", spki, o.Holder, o.Use) }
+	return t.later(s)
 }
 
 func (t caTx) BlockKey(spki []byte, at time.Time) error {
@@ -194,6 +190,12 @@ func (t caTx) FinishReservation(issuer string, serial []byte) (bool, error) {
 
 const caEndReservation = `DELETE FROM ca_reserved WHERE serial = $1 AND issuer = $2`
 
+var (
+	insertCertificate = inserting("ca_certificate",
+		"serial bytea, issuer text, application text, profile text, holder text, spki bytea, not_before bigint, not_after bigint, shard bigint, issued_at bigint", "")
+	insertCertificateDER = inserting("ca_certificate_der", "serial bytea, der bytea", "")
+)
+
 func (t caTx) AddCertificate(r ca.Record) error {
 	ended := statement{
 		query: caEndReservation,
@@ -201,18 +203,8 @@ func (t caTx) AddCertificate(r ca.Record) error {
 		args:  []any{r.Serial, r.Issuer},
 		none:  func() error { return ca.ErrState.With("reservation %x was voided meanwhile", r.Serial) },
 	}
-	status := statement{
-		query: `INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		many: `INSERT INTO ca_certificate (serial, issuer, application, profile, holder, spki, not_before, not_after, shard, issued_at) SELECT *
-			FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])`,
-		args: []any{r.Serial, r.Issuer, r.Application, r.Profile, r.Holder, r.SPKI, micros(r.NotBefore), micros(r.NotAfter), r.Shard, micros(r.IssuedAt)},
-	}
-	octets := statement{
-		query: `INSERT INTO ca_certificate_der (serial, der) VALUES ($1, $2)`,
-		many:  `INSERT INTO ca_certificate_der (serial, der) SELECT * FROM unnest($1::bytea[], $2::bytea[])`,
-		args:  []any{r.Serial, r.DER},
-	}
+	status := insertCertificate.of(r.Serial, r.Issuer, r.Application, r.Profile, r.Holder, r.SPKI, micros(r.NotBefore), micros(r.NotAfter), r.Shard, micros(r.IssuedAt))
+	octets := insertCertificateDER.of(r.Serial, r.DER)
 	for _, s := range []statement{ended, status, octets} {
 		if err := t.later(s); err != nil {
 			return err
