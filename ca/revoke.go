@@ -200,29 +200,6 @@ func (e ending) revoke(c Record) (Revocation, error) {
 	return e.a.revoke(e.w, e.by, ActRevoke, r)
 }
 
-// keys blocks lost keys, revokes their other certificates and voids what is being made for them. Whoever loses a key loses it for
-// all that it serves, so these are not asked for one by one. The row of the key is locked first: an issuance that comes later
-// finds it blocked, one that came before is found here.
-func (e ending) keys(lost [][]byte, out *Ended) error {
-	for _, spki := range lost {
-		if err := e.w.BlockKey(spki, e.now); err != nil {
-			return err
-		}
-		if _, err := e.w.AddBlockedKey(BlockedKey{Hash: spki, Algorithm: HashSM3, Source: BlockedByRevocation, By: e.by.String(), At: e.now}); err != nil {
-			return err
-		}
-	}
-	all, err := e.w.CertificatesOfKeys(lost, maxFollowed)
-	if err != nil {
-		return err
-	}
-	out.More = out.More || len(all) == maxFollowed
-	if err := e.all(all, out); err != nil {
-		return err
-	}
-	return e.reserved(lost, out)
-}
-
 // all revokes certificates that are neither ended nor revoked for this reason.
 func (e ending) all(certificates []Record, out *Ended) error {
 	for _, c := range certificates {
@@ -244,34 +221,6 @@ func (e ending) all(certificates []Record, out *Ended) error {
 // has tells whether a serial is among the revoked ones.
 func (o *Ended) has(serial []byte) bool {
 	return slices.ContainsFunc(o.Revoked, func(r Revocation) bool { return slices.Equal(r.Serial, serial) })
-}
-
-// maxOfKey bounds how many certificates of one key are dealt with in a transaction; a key belongs to one holder and use.
-const maxOfKey = 1000
-
-// reserved voids what is reserved for keys. Reservations are few: they live for seconds.
-func (e ending) reserved(keys [][]byte, out *Ended) error {
-	open, err := e.w.Reservations(farFuture, maxOfKey)
-	if err != nil {
-		return err
-	}
-	for _, s := range open {
-		hash, err := keyOfTBS(s.TBS)
-		if err != nil {
-			return err
-		}
-		if !has(keys, hash) {
-			continue
-		}
-		r, done, err := e.a.voidReserved(e.w, e.by, s, e.Reason)
-		if err != nil {
-			return err
-		}
-		if done {
-			out.Revoked = append(out.Revoked, r)
-		}
-	}
-	return nil
 }
 
 // related deals with the pair and names what has to do with a revoked certificate.

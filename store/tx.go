@@ -9,7 +9,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"hufu/audit"
@@ -217,34 +216,6 @@ func (t *tx) look(f func(*tx) error) (stale bool, err error) {
 		return true, t.stale
 	}
 	return false, err
-}
-
-// retryable tells failures that beginning anew may cure: 40001 serialization_failure, 40P01 deadlock_detected, and
-// SQLite's SQLITE_BUSY (5) with its extended forms.
-func retryable(err error) bool {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Code == "40001" || pg.Code == "40P01"
-	}
-	code, ok := sqliteCode(err)
-	return ok && code&0xff == 5
-}
-
-// duplicate tells that a unique key was violated: 23505 on PostgreSQL, SQLITE_CONSTRAINT_UNIQUE and _PRIMARYKEY on SQLite.
-func duplicate(err error) bool {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Code == "23505"
-	}
-	code, ok := sqliteCode(err)
-	return ok && (code == 2067 || code == 1555)
-}
-
-// sqliteCode returns the extended result code of the driver's error, which it offers by a Code method.
-func sqliteCode(err error) (int, bool) {
-	var coded interface{ Code() int }
-	if !errors.As(err, &coded) {
-		return 0, false
-	}
-	return coded.Code(), true
 }
 
 // exec runs a statement and returns how many rows it changed.
