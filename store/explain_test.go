@@ -35,6 +35,7 @@ var mayScan = map[string]string{
 	"keyTx.Size":        "counts what a rotation of a data key has before it, once each; the rotation itself goes in pieces",
 	"keyTx.sealedUnder": "asked once, before an old data key is destroyed: no row may stand under it",
 	"keyTx.Holds":       "asked once, before an old key of tokens is destroyed",
+	"kmcTx.Count":       "counts the keys in escrow for an operator: as many, whatever it counts along",
 }
 
 // mayWalk are the functions that go through an index in the order of their answer, newest first, until a page is full: long
