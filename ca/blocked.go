@@ -148,9 +148,10 @@ func (r *blockRun) block(k BlockedKey) error {
 			return err
 		}
 		var err error
-		if all, err = r.w.CertificatesOfKeys([][]byte{k.Hash}, maxOfKey); err != nil {
+		if all, err = r.w.CertificatesOfKeys([][]byte{k.Hash}, maxFollowed); err != nil {
 			return err
 		}
+		r.ended.More = r.ended.More || len(all) == maxFollowed
 	}
 	if r.a.ownKey(k) || slices.ContainsFunc(all, r.a.isAuthority) { // what blocks it for ever, and revokes it, is not an officer's act
 		if err := r.by.Require(actor.RoleSuperAdmin); err != nil {

@@ -77,10 +77,11 @@ func (a *Authority) EndByKey(ctx context.Context, by actor.Actor, report KeyRepo
 		if err := w.BlockKey(c.SPKI, now); err != nil {
 			return err
 		}
-		all, err := w.CertificatesOfKeys([][]byte{c.SPKI}, maxOfKey)
+		all, err := w.CertificatesOfKeys([][]byte{c.SPKI}, maxFollowed)
 		if err != nil {
 			return err
 		}
+		out.More = len(all) == maxFollowed
 		if err := e.all(all, &out); err != nil {
 			return err
 		}

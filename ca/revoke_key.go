@@ -23,12 +23,12 @@ func (e ending) keys(lost [][]byte, out *Ended) error {
 	return e.reserved(lost, out)
 }
 
-// maxOfKey bounds how many certificates of one key are dealt with in a transaction; a key belongs to one holder and use.
-const maxOfKey = 1000
+// maxReserved bounds how many reservations are looked at: they live for seconds, and fewer are ever under way at once.
+const maxReserved = 1000
 
-// reserved voids what is reserved for keys. Reservations are few: they live for seconds.
+// reserved voids what is reserved for keys.
 func (e ending) reserved(keys [][]byte, out *Ended) error {
-	open, err := e.w.Reservations(farFuture, maxOfKey)
+	open, err := e.w.Reservations(farFuture, maxReserved)
 	if err != nil {
 		return err
 	}
