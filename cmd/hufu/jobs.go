@@ -49,7 +49,18 @@ func (c *jobsListCommand) Run(con *console) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%.160q\n", j.ID, j.Kind, j.Key, j.Attempts, j.CreatedAt.Local().Format(time.DateTime), next, j.LastError)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	tellOfMore(con, len(all))
+	return nil
+}
+
+// tellOfMore says that a list of n jobs may not be all.
+func tellOfMore(con *console, n int) {
+	if n >= maxJobs {
+		fmt.Fprintf(con.out, "At most %d of each kind at once; when these are through, call again. / 每类一次最多 %d 项，处理后请再次运行。\n", maxJobs, maxJobs)
+	}
 }
 
 type jobsRetryCommand struct {
@@ -77,6 +88,7 @@ func (c *jobsRetryCommand) Run(con *console) error {
 			fmt.Fprintf(con.out, "being tried / 正在重试: %s %s\n", job.Kind, job.Key)
 		}
 	}
+	tellOfMore(con, len(all))
 	return nil
 }
 
