@@ -52,18 +52,25 @@ func (w countedW) Standing(serials [][]byte) ([]ca.Found, error) {
 	return w.W.Standing(serials)
 }
 
+// obtain enrols with the certificate of a serial, "" for none, and returns the serial of what comes of it.
+func (w *world) obtain(with string) string {
+	w.t.Helper()
+	_, csr := newCSR(w.t)
+	q := enrolRequest(csr, "")
+	q.Authorised = with
+	app, err := w.Enrol(w.t.Context(), system, q)
+	w.must(err)
+	return app.Certificates[0]
+}
+
 // What was obtained with a lost key is looked up by generations, not one by one: the transaction that revokes holds locks meanwhile.
 func TestWhatWasObtainedIsLookedUpTogether(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		under := map[string]string{}
 		got := func(with string) string {
-			_, csr := newCSR(t)
-			q := enrolRequest(csr, "")
-			q.Authorised = with
-			app, err := w.Enrol(t.Context(), system, q)
-			w.must(err)
-			under[app.Certificates[0]] = with
-			return app.Certificates[0]
+			serial := w.obtain(with)
+			under[serial] = with
+			return serial
 		}
 		stolen := got("")
 		const children = 12
@@ -161,16 +168,8 @@ func (w manyW) Standing(serials [][]byte) ([]ca.Found, error) {
 // one goes on behind those.
 func TestWhatWasObtainedBeyondAThousandIsReached(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		got := func(with string) string {
-			_, csr := newCSR(t)
-			q := enrolRequest(csr, "")
-			q.Authorised = with
-			app, err := w.Enrol(t.Context(), system, q)
-			w.must(err)
-			return app.Certificates[0]
-		}
-		stolen := got("")
-		last := must(hex.DecodeString(got(stolen)))
+		stolen := w.obtain("")
+		last := must(hex.DecodeString(w.obtain(stolen)))
 		many := &manyMore{Store: w.store, n: 1500}
 		w.must(w.store.View(t.Context(), func(r ca.R) error {
 			found, err := r.Standing([][]byte{last})
